@@ -1,0 +1,1 @@
+"""Foregate: business models to production through gates, and back out in seconds."""

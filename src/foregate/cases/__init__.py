@@ -1,0 +1,1 @@
+"""The kinds of model Foregate takes to production, independent of each other."""

@@ -1,0 +1,1 @@
+"""Lead scoring: from warehouse tables to a served, explained list."""

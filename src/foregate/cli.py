@@ -1,0 +1,5 @@
+"""Verbs on the command line."""
+
+
+def main() -> None:
+    """Run the command line."""

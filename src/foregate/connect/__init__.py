@@ -1,0 +1,1 @@
+"""The world outside: files for people and other systems."""

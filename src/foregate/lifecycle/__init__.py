@@ -1,0 +1,1 @@
+"""Walk the phases of a version and remember them: the walker and the ledger's stores."""

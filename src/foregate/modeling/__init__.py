@@ -1,0 +1,1 @@
+"""What several cases share: splits in time, boosted trees, calibration, explanations, packages."""

@@ -1,0 +1,1 @@
+"""State to text, Markdown and pictures. No input or output of its own."""

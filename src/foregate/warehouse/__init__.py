@@ -1,0 +1,1 @@
+"""The data's own engine: adapters, sources, point-in-time compilation, publishing by pointer."""
