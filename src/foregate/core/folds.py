@@ -1,0 +1,165 @@
+"""Folds: the registry, the champion, the waivers and the policy, each read from the events and stored nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from foregate.core.event import Event, Kind, gate_from
+from foregate.core.gate import Effect, Gate, Judgement, Result, loosened
+
+
+class State(StrEnum):
+    """The verdict on a phase or version: computed from gates and waivers, never typed."""
+
+    PASSED = "passed"
+    WARNED = "passed with warnings"
+    ACCEPTED = "accepted by waiver"
+    AWAITS = "awaits sign-off"
+    BLOCKED = "blocked"
+    BROKE = "broke off"
+    RUNNING = "running"
+    NOT_RUN = "not run"
+
+
+_ORDER = list(State)
+PROMOTABLE = frozenset({State.PASSED, State.WARNED, State.ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A named person's acceptance of one judgement, with a reason and an expiry."""
+
+    gate: str
+    by: str
+    reason: str
+    until: date
+
+
+@dataclass(slots=True)
+class PhaseState:
+    """One phase of a version as the ledger last saw it."""
+
+    name: str
+    state: State
+    attempt: int
+    started_at: datetime
+    judged: Event | None = None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class VersionState:
+    """One version as the ledger sees it: a row of the registry."""
+
+    version: str
+    started_at: datetime
+    phases: dict[str, PhaseState] = field(default_factory=dict)
+    planned: tuple[str, ...] = ()
+    waivers: list[Waiver] = field(default_factory=list)
+    signatures: list[Waiver] = field(default_factory=list)
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """The worst of its phases; a planned phase that has not run keeps the version from passing."""
+        states = [p.state for p in self.phases.values()]
+        states += [State.NOT_RUN] if set(self.planned) - set(self.phases) else []
+        stopped = [s for s in states if s in {State.BLOCKED, State.BROKE, State.RUNNING}]
+        return max(stopped or states, key=_ORDER.index, default=State.NOT_RUN)
+
+    def evidence(self, name: str, subject: str = "") -> float | None:
+        """Return a measured value of this version by name, or None when it was not measured."""
+        for phase in self.phases.values():
+            for found in phase.judged.evidence if phase.judged else ():
+                if found.name == name and found.subject == subject:
+                    return found.value
+        return None
+
+
+def phase_state(judgements: Sequence[Judgement], waivers: Sequence[Waiver], on: date) -> State:
+    """Return the verdict on a phase: a pure function of its judgements and the waivers in force on a day.
+
+    A blocking gate can not be waived; a gate that asks for sign-off can, until the waiver expires.
+    """
+    open_ones = [j for j in judgements if j.result is not Result.PASS]
+    if any(j.gate.effect is Effect.BLOCK for j in open_ones):
+        return State.BLOCKED
+    asked = [j for j in open_ones if j.gate.effect is Effect.SIGN_OFF]
+    accepted = {w.gate for w in waivers if w.until >= on}
+    if any(not _covers(accepted, j) for j in asked):
+        return State.AWAITS
+    if asked:
+        return State.ACCEPTED
+    return State.WARNED if open_ones else State.PASSED
+
+
+def _covers(accepted: set[str], judgement: Judgement) -> bool:
+    return judgement.label in accepted or judgement.gate.evidence in accepted
+
+
+def versions(events: Iterable[Event], on: date) -> dict[str, VersionState]:
+    """Return every version's state on a day, in the order they were first started: the registry."""
+    found: dict[str, VersionState] = {}
+    for event in events:
+        if event.kind is Kind.STARTED and not event.phase:
+            state = found.setdefault(event.version, VersionState(event.version, event.at))
+            state.planned = tuple(event.detail.get("phases", ()))
+            state.detail = event.detail
+        elif event.version in found:
+            _take(found[event.version], event)
+    for state in found.values():
+        for phase in state.phases.values():
+            if phase.judged:
+                phase.state = phase_state(phase.judged.judgements, state.waivers, on)
+    return found
+
+
+def _take(state: VersionState, event: Event) -> None:
+    if event.kind is Kind.STARTED:
+        attempt = state.phases[event.phase].attempt + 1 if event.phase in state.phases else 1
+        state.phases[event.phase] = PhaseState(event.phase, State.RUNNING, attempt, event.at)
+    elif event.kind is Kind.JUDGED and event.phase in state.phases:
+        state.phases[event.phase].judged = event
+    elif event.kind is Kind.FAILED and event.phase in state.phases:
+        state.phases[event.phase].state = State.BROKE
+        state.phases[event.phase].reason = event.reason
+    elif event.kind is Kind.WAIVED and event.until:
+        state.waivers.append(Waiver(str(event.detail["gate"]), event.actor, event.reason, event.until))
+    elif event.kind is Kind.SIGNED and event.until:
+        state.signatures.append(Waiver("", event.actor, event.reason, event.until))
+
+
+def served(events: Iterable[Event]) -> Mapping[str, float]:
+    """Return the traffic split in force: the last one served, empty before the first."""
+    return next((e.split for e in reversed(list(events)) if e.kind is Kind.SERVED and e.split), {})
+
+
+def champion(events: Iterable[Event]) -> str | None:
+    """Return the version with the largest share of traffic, or None before the first promotion."""
+    split = served(events)
+    return max(split, key=lambda v: (split[v], v)) if split else None
+
+
+def policy(events: Iterable[Event]) -> dict[str, Gate]:
+    """Return the gates in force: the first run's, replaced by a later run's once it loosens nothing or was accepted.
+
+    A looser set stays out of force until a named person has accepted `gates_loosened` for the version that brought it.
+    """
+    listed = list(events)
+    accepted = {e.version for e in listed if e.kind is Kind.WAIVED and e.detail.get("gate") == "gates_loosened"}
+    in_force: dict[str, Gate] = {}
+    for event in listed:
+        if event.kind is Kind.STARTED and not event.phase and "gates" in event.detail:
+            brought = {name: gate_from(raw) for name, raw in event.detail["gates"].items()}
+            if not loosened(in_force, brought) or event.version in accepted:
+                in_force = brought
+    return in_force
+
+
+def readers(events: Iterable[Event], window: str) -> list[str]:
+    """Return the versions that have opened these test rows, in order, each once."""
+    opened = [e.version for e in events if e.kind is Kind.OPENED and e.detail.get("window") == window]
+    return list(dict.fromkeys(opened))

@@ -1,0 +1,54 @@
+"""Phases: named steps of making a version; a lifecycle is their order, a run is one walk through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from foregate.core.evidence import Evidence
+from foregate.core.gate import Gate
+from foregate.core.ports import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a phase may know: no global, no clock, no environment.
+
+    `reading` is the count of candidates that have read this run's test rows, this one included; intervals on test rows
+    are drawn at 1 - alpha/reading.
+    """
+
+    warehouse: Warehouse
+    model: str
+    version: str
+    as_of: date
+    seed: int
+    reading: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A named step: what it does in one sentence, the function that measures, and the gates that judge.
+
+    `reads_test` marks the step that opens the test rows' labels; the walker writes that reading to the ledger.
+    """
+
+    name: str
+    does: str
+    run: Callable[[Run], Iterable[Evidence]]
+    gates: tuple[Gate, ...] = ()
+    reads_test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The ordered phases of one case; `test_window` names the rows that may be read once per candidate."""
+
+    model: str
+    phases: tuple[Phase, ...]
+    test_window: str = ""
+
+    def gates(self) -> dict[str, Gate]:
+        """Return every gate by `phase.evidence`: the policy a version is judged by."""
+        return {f"{phase.name}.{gate.evidence}": gate for phase in self.phases for gate in phase.gates}

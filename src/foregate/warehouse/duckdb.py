@@ -1,0 +1,172 @@
+"""The embedded engine: one DuckDB file, one schema a version, publishing by moving a view in one transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foregate.core.errors import DataError, OutsideError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")
+
+
+class DuckDB:
+    """A warehouse in one file (or `:memory:`); unqualified names live in `schema`, then in `main`."""
+
+    dialect = "duckdb"
+
+    def __init__(self, path: str, schema: str = "main", *, read_only: bool = False) -> None:
+        import duckdb
+
+        self._errors = duckdb.Error
+        self.path = path
+        try:
+            self._link = duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            raise OutsideError(
+                f"warehouse {path}",
+                found=str(error).splitlines()[0],
+                wanted="a DuckDB file that no other program holds open",
+                then="Close the program named above (or the notebook that has the file open) and run this again.",
+            ) from error
+        self.use(schema, create=not read_only)
+
+    def use(self, schema: str, *, create: bool = True) -> None:
+        """Make `schema` the place of unqualified names; tables of `main` stay readable behind it."""
+        self.schema = schema
+        if create:
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
+        self._run(f"SET search_path = '{schema},main'" if schema != "main" else "SET search_path = 'main'")
+
+    def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a small result; raises DataError with the engine's words when the query fails."""
+        return self._run(sql, values).fetchall()  # type: ignore[no-any-return]
+
+    def table(self, sql: str, values: Mapping[str, object] | None = None) -> pa.Table:
+        """Return a result as an Arrow table."""
+        try:
+            relation = self._link.sql(sql, params=dict(values)) if values else self._link.sql(sql)
+            return relation.to_arrow_table()
+        except self._errors as error:
+            raise _failed(sql, error) from error
+
+    def create(self, name: str, sql: str, values: Mapping[str, object] | None = None) -> int:
+        """Create or replace the table from a query in one statement and return its rows."""
+        self._run(f"CREATE OR REPLACE TABLE {_quoted(name)} AS {sql}", values)
+        return self.count(name)
+
+    def load(self, name: str, data: pa.Table) -> int:
+        """Create or replace the table from an Arrow table in one statement and return its rows."""
+        self._link.register("foregate_incoming", data)
+        try:
+            return self.create(name, "FROM foregate_incoming")
+        finally:
+            self._link.unregister("foregate_incoming")
+
+    def view(self, name: str, sql: str) -> None:
+        """Create or replace a view."""
+        self._run(f"CREATE OR REPLACE VIEW {_quoted(name)} AS {sql}")
+
+    def count(self, name: str) -> int:
+        """Return the number of rows."""
+        return int(self.rows(f"SELECT count(*) FROM {_quoted(name)}")[0][0])  # noqa: S608 - a quoted name
+
+    def columns(self, name: str) -> dict[str, str]:
+        """Return column names and engine types in order."""
+        return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE {_quoted(name)}")}
+
+    def exists(self, name: str) -> bool:
+        """Return whether the table or view can be read."""
+        try:
+            self.columns(name)
+        except DataError:
+            return False
+        return True
+
+    def drop(self, name: str) -> None:
+        """Drop the table or view if it exists."""
+        for kind in ("TABLE", "VIEW"):
+            try:
+                self._run(f"DROP {kind} IF EXISTS {_quoted(name)}")
+            except DataError:
+                continue
+
+    def fingerprint(self, name: str) -> str:
+        """Return rows and the sum of row hashes: order does not matter, any changed, lost or doubled row does."""
+        quoted = _quoted(name)
+        found = self.rows(f"SELECT count(*), sum(hash(t)::HUGEINT) FROM {quoted} AS t")[0]  # noqa: S608 - a quoted name
+        return f"{found[0]}:{found[1] or 0}"
+
+    def read_file(self, name: str, path: Path) -> None:
+        """Make a CSV or Parquet file readable under a name: Parquet as a view, CSV parsed once into a table."""
+        readers = {".parquet": "read_parquet", ".csv": "read_csv", ".gz": "read_csv", ".tsv": "read_csv"}
+        reader = readers.get(path.suffix)
+        if reader is None or not path.is_file():
+            raise DataError(
+                f"source file {path}",
+                found="no such file" if reader else f"a file ending in {path.suffix or 'nothing'}",
+                wanted="a readable .csv, .csv.gz, .tsv or .parquet file",
+                then="Correct `file` in foregate.toml (paths are relative to it).",
+            )
+        self.drop(name)
+        query = f"SELECT * FROM {reader}('{str(path).replace(chr(39), chr(39) * 2)}')"  # noqa: S608 - a quoted path
+        if reader == "read_parquet":
+            self.view(name, query)
+        else:
+            self.create(name, query)
+
+    def publish(self, view: str, table: str, version: str) -> None:
+        """Move the pointer in one transaction: the view and the row that says what it shows change together."""
+        schema = view.split(".")[0]
+        self._run("BEGIN")
+        try:
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
+            self._run(
+                f"CREATE TABLE IF NOT EXISTS {_quoted(schema + '.pointer')} (view VARCHAR PRIMARY KEY, version VARCHAR)"
+            )
+            self._run(f"CREATE OR REPLACE VIEW {_quoted(view)} AS SELECT * FROM {_quoted(table)}")  # noqa: S608 - quoted names
+            pointed = f"INSERT OR REPLACE INTO {_quoted(schema + '.pointer')} VALUES ($view, $version)"  # noqa: S608 - a quoted name
+            self._run(pointed, {"view": view, "version": version})
+            self._run("COMMIT")
+        except BaseException:
+            self._run("ROLLBACK")
+            raise
+
+    def export(self, sql: str, path: Path) -> None:
+        """Write a result as Parquet or CSV by the ending of the path: whole or not at all."""
+        form = "(FORMAT parquet, COMPRESSION zstd)" if path.suffix == ".parquet" else "(FORMAT csv, HEADER)"
+        staged = path.with_name(path.name + ".partial")
+        self._run(f"COPY ({sql}) TO '{str(staged).replace(chr(39), chr(39) * 2)}' {form}")
+        staged.replace(path)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._link.close()
+
+    def _run(self, sql: str, values: Mapping[str, object] | None = None) -> Any:
+        try:
+            return self._link.execute(sql, dict(values)) if values else self._link.execute(sql)
+        except self._errors as error:
+            raise _failed(sql, error) from error
+
+
+def _quoted(name: str) -> str:
+    """Return the name quoted; raises ValueError for anything but letters, digits, underscores and one dot."""
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} is not a table name")
+    return ".".join(f'"{part}"' for part in name.split("."))
+
+
+def _failed(sql: str, error: Exception) -> DataError:
+    first = " ".join(sql.split())
+    return DataError(
+        f"statement `{first[:100]}{'...' if len(first) > 100 else ''}`",
+        found=str(error).strip().splitlines()[0],
+        wanted="a statement the engine can carry out",
+        then="Look at the table or column named above.",
+    )
