@@ -88,8 +88,12 @@ class Entry:
 
 def seal(event: Event, sequence: int, previous: str) -> Entry:
     """Return the event chained to the digest of the one before it (empty for the first)."""
-    body = f"{sequence}\n{previous}\n{to_json(event)}"
-    return Entry(sequence, event, previous, hashlib.sha256(body.encode()).hexdigest())
+    return Entry(sequence, event, previous, digest_of_row(sequence, previous, to_json(event)))
+
+
+def digest_of_row(sequence: int, previous: str, body: str) -> str:
+    """Return the hash that seals a row: its place, the digest before it, and its text as it is stored."""
+    return hashlib.sha256(f"{sequence}\n{previous}\n{body}".encode()).hexdigest()
 
 
 def to_json(event: Event) -> str:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from foregate.core.errors import ConfigurationError, LedgerBrokenError, NotAllowedError, OutsideError
-from foregate.core.event import Entry, Event, from_json, seal, to_json
+from foregate.core.event import Entry, Event, digest_of_row, from_json, seal, to_json
 
 _META = sa.MetaData()
 _EVENTS = sa.Table(
@@ -150,15 +150,15 @@ class Store:
         return seal(event, (last.sequence if last else 0) + 1, last.digest if last else "")
 
     def _checked(self, row: Any, place: int, previous: str) -> Entry:
-        entry = seal(from_json(row["body"]), place, previous)
-        if (row["sequence"], row["previous"], row["digest"]) != (place, previous, entry.digest):
+        wanted = digest_of_row(place, previous, row["body"])
+        if (row["sequence"], row["previous"], row["digest"]) != (place, previous, wanted):
             raise LedgerBrokenError(
                 f"{self._where()}, model {row['model']}, event {row['sequence']}",
                 found=f"digest {str(row['digest'])[:12]} after {str(row['previous'])[:12] or 'nothing'}",
-                wanted=f"{entry.digest[:12]} after {previous[:12] or 'nothing'}",
+                wanted=f"{wanted[:12]} after {previous[:12] or 'nothing'}",
                 then="A row was changed, removed or reordered: restore the ledger from a backup.",
             )
-        return entry
+        return Entry(place, from_json(row["body"]), previous, wanted)
 
     def _where(self) -> str:
         return f"ledger {sa.make_url(self.url).render_as_string(hide_password=True)}"

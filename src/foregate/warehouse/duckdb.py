@@ -12,11 +12,12 @@ from foregate.core.errors import DataError, OutsideError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SOURCES = "sources"
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")
 
 
 class DuckDB:
-    """A warehouse in one file (or `:memory:`); unqualified names live in `schema`, then in `main`."""
+    """A warehouse in one file (or `:memory:`); unqualified names live in `schema`, then in sources, then in main."""
 
     dialect = "duckdb"
 
@@ -37,11 +38,13 @@ class DuckDB:
         self.use(schema, create=not read_only)
 
     def use(self, schema: str, *, create: bool = True) -> None:
-        """Make `schema` the place of unqualified names; tables of `main` stay readable behind it."""
+        """Make `schema` the place of unqualified names; the sources and `main` stay readable behind it."""
         self.schema = schema
         if create:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
-        self._run(f"SET search_path = '{schema},main'" if schema != "main" else "SET search_path = 'main'")
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {SOURCES}")
+        there = {row[0] for row in self.rows("SELECT schema_name FROM information_schema.schemata")}
+        self._run(f"SET search_path = '{','.join(s for s in dict.fromkeys([schema, SOURCES, 'main']) if s in there)}'")
 
     def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a small result; raises DataError with the engine's words when the query fails."""

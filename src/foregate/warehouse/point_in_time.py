@@ -87,7 +87,7 @@ def _stage(
     if file.source is None or file.source == spine.own:
         wrapped = _own(file, spine)
         return built, exp.select("*", *(exp.alias_(t, n) for n, t in wrapped.items())).from_(stage)
-    source = sources[file.source]
+    source = _keyed(sources[file.source], file, columns[file.source])
     named = file.of or source.key
     _same_type(file, named, source, columns[file.source], types)
     of = named if named in types and named not in spine.columns else _mine(named)
@@ -109,6 +109,11 @@ def _stage(
         built = built.with_(f"{file.name}_known", as_=_known_rows(file, source, columns[file.source], pairs))
         built = built.with_(file.name, as_=_grouped(file, columns[file.source]))
     return built, _joined(file, stage, of)
+
+
+def _keyed(source: Source, file: FeatureFile, columns: Mapping[str, str]) -> Source:
+    """Return the source keyed by its column of the same name as `of`, where it has one; else by its own key."""
+    return source.model_copy(update={"key": file.of}) if file.of and file.of in columns else source
 
 
 def _opened(spine: Spine) -> exp.Select:

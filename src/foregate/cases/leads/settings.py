@@ -1,0 +1,125 @@
+"""`[leads]` of foregate.toml: which table holds the leads, which dates, which model, which gates are moved."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from foregate.cases.leads.list_settings import ListSettings
+from foregate.cases.leads.matrix import MatrixSettings
+from foregate.core.gate import Effect, Gate
+from foregate.modeling.boosted import TreeSettings
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dates(_Settings):
+    """Windows in days, all counted back from the one as-of date."""
+
+    train_start: date | None = None
+    train_days: int = Field(default=540, ge=60)
+    test_days: int = Field(default=60, ge=7)
+    embargo_days: int = Field(default=60, ge=1)
+    backtest_periods: int = Field(default=4, ge=1, le=12)
+    backtest_days: int = Field(default=60, ge=7)
+
+
+class Maturity(_Settings):
+    """The window after which a lead's outcome counts: the days by which `share` of conversions have come."""
+
+    share: float = Field(default=0.9, gt=0, lt=1)
+    horizon_days: int = Field(default=180, ge=1)
+    at_least_days: int = Field(default=14, ge=0)
+    at_most_days: int = Field(default=90, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.at_least_days <= self.at_most_days <= self.horizon_days:
+            raise ValueError("wanted at_least_days <= at_most_days <= horizon_days")
+        return self
+
+
+class Selection(_Settings):
+    """Features that must not be used, that must be there, and that key or feed others but are not learned from."""
+
+    forbidden: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    not_learned: tuple[str, ...] = ()
+    collinear_above: float = Field(default=0.95, gt=0, le=1)
+
+
+class Population(_Settings):
+    """The people to score today; without it, the leads whose outcome is still open are scored."""
+
+    source: str
+    person: str
+
+
+class Owners(_Settings):
+    """Who works the list: the table and the condition that makes an owner eligible."""
+
+    source: str
+    owner: str = "owner_id"
+    eligible: str = "true"
+
+
+class GateMove(_Settings):
+    """A change to a shipped gate; every loosening needs a named person's acceptance."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    min_rows: int | None = None
+    effect: Effect | None = None
+
+
+def _known(value: object) -> object:
+    return {"known": value} if isinstance(value, str) else value
+
+
+class ContactColumn(_Settings):
+    """A lead's own column and when it is known: `at contact`, or from the day in another column."""
+
+    known: str
+
+
+class LeadsSettings(_Settings):
+    """One lead-scoring case."""
+
+    source: str = "leads"
+    lead: str = "lead_id"
+    person: str = "person_id"
+    contacted: str = "contacted_on"
+    converted: str = "converted_on"
+    only: str = "true"
+    keys: tuple[str, ...] = ()
+    columns: dict[str, Annotated[ContactColumn, BeforeValidator(_known)]] = Field(default_factory=dict)
+    dates: Dates = Dates()
+    maturity: Maturity = Maturity()
+    selection: Selection = Selection()
+    model: TreeSettings = TreeSettings()
+    population: Population | None = None
+    owners: Owners | None = None
+    matrix: MatrixSettings = MatrixSettings()
+    list: ListSettings = ListSettings()
+    margin_auc: float = Field(default=0.01, ge=0)
+    signatures: int = Field(default=0, ge=0)
+    gates: dict[str, GateMove] = Field(default_factory=dict)
+
+    def moved(self, gate: Gate) -> Gate:
+        """Return the gate as this project wants it."""
+        move = self.gates.get(gate.evidence)
+        if move is None:
+            return gate
+        bounds = move.at_least is not None or move.at_most is not None
+        return Gate(
+            gate.evidence,
+            move.at_least if bounds else gate.at_least,
+            move.at_most if bounds else gate.at_most,
+            gate.min_rows if move.min_rows is None else move.min_rows,
+            gate.effect if move.effect is None else move.effect,
+            gate.why,
+        )

@@ -1,0 +1,12 @@
+"""A made-up world of financial advisers whose truth is known, written as Parquet files.
+
+People build careers at firms; some firms lose their people for a while; a desk contacts people, and some agree to a
+call. Whether they do hangs on what is true of them on the day of contact (`truth.py`), while the files hold only what
+had been recorded by `as_of`: late, with doubles and a little dirt (`employment.py`). A trap plants one fault on purpose
+(`planted.py`).
+"""
+
+from .genesis import generate
+from .scale import DEMO, SEEDS, Scale, Trap
+
+__all__ = ["DEMO", "SEEDS", "Scale", "Trap", "generate"]
