@@ -28,7 +28,7 @@ class TreeSettings(BaseModel):
     row_share: float = Field(default=0.8, gt=0, le=1)
     column_share: float = Field(default=0.8, gt=0, le=1)
     l2: float = Field(default=5.0, ge=0)
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(default=1, ge=1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def fit(
     """Return trees fitted on the training rows, as many as the stopping rows' log-loss asks for."""
     import xgboost as xgb
 
-    stopper = xgb.callback.EarlyStopping(settings.stop_after, metric_name="logloss", data_name="stop")
+    stopper = xgb.callback.EarlyStopping(rounds=settings.stop_after, metric_name="logloss", data_name="stop")
     held = _matrix(stop, stop_outcomes, signature)
     booster = xgb.train(
         _params(settings, seed, float(outcomes.mean())),

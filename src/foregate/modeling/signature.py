@@ -49,8 +49,6 @@ def is_text(column: Any) -> bool:
 
 def sign(table: pa.Table, names: Sequence[str]) -> Signature:
     """Return the signature of some columns; numbers, booleans and whole numbers are numbers, text is a category."""
-    import pyarrow as pa
-
     kinds, categories = [], {}
     for name in names:
         column = table.column(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,26 +74,27 @@ def _trends(made: Measured, work: Work, run: Run) -> Iterator[Evidence]:
     assert work.compiled is not None, "compiled above"
     table = run.warehouse.table(_AGED, {"as_of": run.as_of, "start": work.calendar.train_start})
     ages = table.column("age__").to_numpy(zero_copy_only=False).astype(float)
-    for name in work.compiled.features:
+    for kind_of, subject, flags, what in _flags(table, work.compiled.features):
+        trend = share_trend(flags, ages)
+        yield made.estimate(kind_of, trend, Unit.DIFFERENCE, subject, _trend_words(flags, ages, what))
+
+
+def _flags(table: Any, names: Sequence[str]) -> Iterator[tuple[str, str, Any, str]]:
+    """Yield (evidence, feature, flags, words) for every missing share and stand-in value worth comparing with age."""
+    found = {"missing_trend": 0, "sentinel_trend": 0}
+    for name in names:
         column = table.column(name)
         missing = column.is_null().to_numpy(zero_copy_only=False).astype(float)
+        sentinel = _sentinel(column)
         if 0 < missing.sum() < len(missing):
-            yield made.estimate(
-                "missing_trend",
-                share_trend(missing, ages),
-                Unit.DIFFERENCE,
-                name,
-                _trend_words(missing, ages, "missing"),
-            )
-        flags = _sentinel(column)
-        if flags is not None:
-            yield made.estimate(
-                "sentinel_trend",
-                share_trend(flags[1], ages),
-                Unit.DIFFERENCE,
-                name,
-                _trend_words(flags[1], ages, f"= {flags[0]:g}"),
-            )
+            found["missing_trend"] += 1
+            yield "missing_trend", name, missing, "missing"
+        if sentinel is not None:
+            found["sentinel_trend"] += 1
+            yield "sentinel_trend", name, sentinel[1], f"= {sentinel[0]:g}"
+    for kind_of, count in found.items():
+        if not count:
+            yield kind_of, "", np.zeros(table.num_rows), "missing or a stand-in value (no feature has any)"
 
 
 def _trend_words(flags: Any, ages: Any, what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
@@ -15,8 +14,9 @@ from foregate.cases.leads.work import Rows, Work
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
-from foregate.metrics.association import cramers_v, disagreement, giveaway_auc, rank_correlation
+from foregate.metrics.association import disagreement, giveaway_auc, rank_correlation
 from foregate.metrics.drift import psi, psi_of_categories
+from foregate.metrics.estimate import Estimate
 from foregate.modeling.measured import Measured, digest_of
 from foregate.modeling.signature import is_text
 
@@ -105,17 +105,26 @@ def _each(made: Measured, rows: Rows, test: Rows, names: list[str]) -> Iterator[
 
 def _twins(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
     """Yield, for text columns that state nearly the same thing, what their disagreement says about the outcome."""
-    texts = [n for n in names if is_text(rows.table.column(n))]
+    texts = {n: text_codes(rows, n) for n in names if is_text(rows.table.column(n))}
+    pairs = 0
     for left, right in combinations(texts, 2):
-        a, b = text_codes(rows, left), text_codes(rows, right)
-        if not set(np.unique(a)) & set(np.unique(b)) - {""} or cramers_v(a, b).value < TWINS_AGREE:
+        if not _say_the_same(texts[left], texts[right]):
             continue
-        found = disagreement(rows.outcomes, a, b)
-        if found.agreement < TWINS_AGREE or not found.rows:
-            continue
-        words = f"they agree on {found.agreement:.0%} of leads; where they differ, conversions are {found.ratio.value:.2g} times as many"
-        if math.isfinite(found.ratio.value):
-            yield made.estimate("twin_ratio", found.ratio, Unit.RATIO, f"{left}~{right}", words)
+        pairs += 1
+        found = disagreement(rows.outcomes, texts[left], texts[right])
+        words = (
+            f"they agree on {found.agreement:.0%} of leads; the rate where they differ over the rate where they agree"
+        )
+        yield made.estimate("twin_ratio", found.ratio, Unit.RATIO, f"{left}~{right}", words)
+    if not pairs:
+        nothing = Estimate(1.0, 1.0, 1.0, len(rows))
+        yield made.estimate("twin_ratio", nothing, Unit.RATIO, words="no two columns state the same thing")
+
+
+def _say_the_same(left: Any, right: Any) -> bool:
+    """Return whether two columns share values and agree on most rows, yet not on all."""
+    shared = (set(np.unique(left)) & set(np.unique(right))) - {""}
+    return bool(shared) and TWINS_AGREE <= float((left == right).mean()) < 1
 
 
 def _constant(rows: Rows, names: list[str]) -> list[str]:

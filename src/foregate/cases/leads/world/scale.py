@@ -37,7 +37,7 @@ class Scale:
             raise ValueError("people must be at least 2.3 times the leads: a person is contacted once")
 
 
-DEMO = Scale(leads=24_000, people=60_000, employment=260_000, firms=4_500, months=23, prospects=90_000, owners=14)
+DEMO = Scale(leads=60_000, people=150_000, employment=650_000, firms=9_000, months=23, prospects=200_000, owners=14)
 SEEDS = Scale(
     leads=76_859,
     people=456_647,
