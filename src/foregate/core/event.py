@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -51,13 +53,18 @@ class Event:
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError("an event's moment needs its time zone")
-        if self.split is not None and abs(sum(self.split.values()) - 1) > 1e-9:
-            raise ValueError(f"a split must sum to 1, got {dict(self.split)}")
+        if self.split is not None and not _whole(self.split):
+            raise ValueError(f"a split must be shares from 0 to 1 that sum to 1, got {dict(self.split)}")
 
     def sentence(self) -> str:
         """Return the event as a person would say it."""
         what = _SENTENCES[self.kind](self)
         return f"{what}: {self.reason}" if self.reason else what
+
+
+def _whole(split: Mapping[str, float]) -> bool:
+    """Return whether the shares make one whole (NaN makes every comparison false)."""
+    return all(0 <= share <= 1 for share in split.values()) and abs(sum(split.values()) - 1) <= 1e-9
 
 
 _SENTENCES = {
@@ -86,6 +93,9 @@ class Entry:
     digest: str
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def seal(event: Event, sequence: int, previous: str) -> Entry:
     """Return the event chained to the digest of the one before it (empty for the first)."""
     return Entry(sequence, event, previous, digest_of_row(sequence, previous, to_json(event)))
@@ -97,8 +107,16 @@ def digest_of_row(sequence: int, previous: str, body: str) -> str:
 
 
 def to_json(event: Event) -> str:
-    """Return the event as canonical JSON: sorted keys, no spaces, non-finite numbers as words."""
-    return json.dumps(_plain(asdict(event)), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return the event as canonical JSON: sorted keys, no spaces, non-finite numbers as words.
+
+    Bytes that were no text (a file name in an error, say) come as lone surrogates, which no database takes: they are
+    escaped.
+    """
+    raw = _plain(asdict(event))
+    for found in (*raw["evidence"], *(j["evidence"] for j in raw["judgements"] if j["evidence"])):
+        found.update({name: _number(found[name]) for name in ("value", "low", "high")})
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
 
 
 def from_json(text: str) -> Event:
@@ -147,6 +165,11 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _number(value: Any) -> Any:
+    """Return a measured number as a float: 5 and 5.0 are one evidence, so they have one hash."""
+    return float(value) if isinstance(value, int) else value

@@ -52,9 +52,11 @@ class Evidence:
     def __post_init__(self) -> None:
         if self.unit not in EXACT and (self.low is None or self.high is None):
             raise ValueError(f"{self.name}: a {self.unit} needs its interval")
-        if self.low is not None and self.high is not None and not math.isnan(self.value):
-            slack = 1e-9 * (1 + abs(self.value))
-            if not self.low - slack <= self.value <= self.high + slack:
+        if not math.isnan(self.value):
+            slack = 1e-9 * (1 + abs(self.value)) if math.isfinite(self.value) else 0.0
+            low = -math.inf if self.low is None else self.low
+            high = math.inf if self.high is None else self.high
+            if not low - slack <= self.value <= high + slack:
                 raise ValueError(f"{self.name}: {self.value} lies outside [{self.low}, {self.high}]")
 
     @property

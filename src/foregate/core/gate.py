@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,7 +36,8 @@ class Gate:
     """A threshold on a piece of evidence, with inclusive bounds.
 
     `at_least` is compared with the interval's low end and `at_most` with its high end; an exact number is its own
-    interval. Raises ValueError without any bound, because such a gate would let NaN pass.
+    interval. Raises ValueError without any bound, because such a gate would let NaN pass, and for a bound that is no
+    finite number, because it would stop everything or nothing.
     """
 
     evidence: str
@@ -48,6 +50,9 @@ class Gate:
     def __post_init__(self) -> None:
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"gate {self.evidence}: needs at_least or at_most")
+        for bound in (self.at_least, self.at_most):
+            if bound is not None and not math.isfinite(bound):
+                raise ValueError(f"gate {self.evidence}: a bound must be a finite number, not {bound}")
 
     def judge(self, found: Evidence) -> Result:
         """Return pass, fail, or insufficient when the interval straddles the threshold or the rows are too few.
@@ -95,8 +100,8 @@ class Gate:
 
 
 def _within(found: Evidence, low: float, high: float) -> bool:
-    """Return whether rounding alone put the value outside its interval (NaN never is within)."""
-    slack = 1e-9 * (1 + abs(found.value))
+    """Return whether rounding alone put the value outside its interval (NaN and infinity never are within)."""
+    slack = 1e-9 * (1 + abs(found.value)) if math.isfinite(found.value) else 0.0
     return low - slack <= found.value <= high + slack
 
 

@@ -31,7 +31,8 @@ class Run:
 class Phase:
     """A named step: what it does in one sentence, the function that measures, and the gates that judge.
 
-    `reads_test` marks the step that opens the test rows' labels; the walker writes that reading to the ledger.
+    `reads_test` marks the step that opens the test rows' labels; the walker writes that reading to the ledger. Raises
+    ValueError for two gates on one evidence: the policy holds one by each name, and the other could be loosened unseen.
     """
 
     name: str
@@ -39,6 +40,10 @@ class Phase:
     run: Callable[[Run], Iterable[Evidence]]
     gates: tuple[Gate, ...] = ()
     reads_test: bool = False
+
+    def __post_init__(self) -> None:
+        if twice := _twice(gate.evidence for gate in self.gates):
+            raise ValueError(f"phase {self.name}: two gates on {twice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,20 @@ class Lifecycle:
     phases: tuple[Phase, ...]
     test_window: str = ""
 
+    def __post_init__(self) -> None:
+        if twice := _twice(phase.name for phase in self.phases):
+            raise ValueError(f"lifecycle {self.model}: two phases are named {twice}")
+
     def gates(self) -> dict[str, Gate]:
         """Return every gate by `phase.evidence`: the policy a version is judged by."""
         return {f"{phase.name}.{gate.evidence}": gate for phase in self.phases for gate in phase.gates}
+
+
+def _twice(names: Iterable[str]) -> str:
+    """Return the first name that comes a second time, or nothing."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from foregate.cases.leads.refusals import RefusalError
+from foregate.cases.leads.refusals import ListRefusalError, RefusalError
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -18,7 +18,7 @@ MOST_VALUES_FOR_PAIRS = 24
 MOST_SWAPS = 10_000
 
 
-class UnfairAssignmentError(RefusalError):
+class UnfairAssignmentError(ListRefusalError):
     """Owners that can not get equal lists: a group too large, or expected values too far apart."""
 
 

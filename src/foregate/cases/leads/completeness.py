@@ -93,5 +93,7 @@ def _ages(warehouse: Warehouse, name: str, source: Source, as_of: date) -> tuple
         .group_by("age", "delay")
     )
     table = warehouse.table(tree.sql(dialect=warehouse.dialect))
-    age, delays, rows = (table.column(n).to_numpy(zero_copy_only=False).astype(np.int64) for n in ("age", "delay", "rows"))
+    age, delays, rows = (
+        table.column(n).to_numpy(zero_copy_only=False).astype(np.int64) for n in ("age", "delay", "rows")
+    )
     return age, delays, rows

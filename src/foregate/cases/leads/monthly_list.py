@@ -16,7 +16,7 @@ from foregate.cases.leads.eligibility import sift
 from foregate.cases.leads.list_settings import ListSettings
 from foregate.cases.leads.matrix import MatrixSettings
 from foregate.cases.leads.places import Caps, Outcome, fill
-from foregate.cases.leads.refusals import RefusalError
+from foregate.cases.leads.refusals import ListRefusalError, RefusalError
 from foregate.cases.leads.sieve import ALL_TIERS, Sieve, Words, by_key, same_for_all
 from foregate.cases.leads.tiers import TierRules
 from foregate.metrics.rates import BetaPrior, expected_hits
@@ -32,11 +32,11 @@ _CAPS = {
 }
 
 
-class ShortListError(RefusalError):
+class ShortListError(ListRefusalError):
     """Too few people are left for the places the owners have; no list is made."""
 
 
-class PromisedTierEmptyError(RefusalError):
+class PromisedTierEmptyError(ListRefusalError):
     """A tier has places on the list and nobody in them."""
 
 

@@ -53,10 +53,20 @@ class Selection(_Settings):
 
 
 class Population(_Settings):
-    """The people to score today; without it, the leads whose outcome is still open are scored."""
+    """The people to score today; without it, the leads whose outcome is still open are scored.
+
+    The columns the list reads are looked for under these names; one that the source lacks is taken as unknown.
+    """
 
     source: str
     person: str
+    lead: str = "lead_id"
+    firm: str = "firm_id"
+    firm_name: str = "firm_name"
+    status: str = "lead_status"
+    last_contacted: str = "last_contacted_on"
+    do_not_call: str = "do_not_call"
+    linkedin: str = "has_linkedin"
 
 
 class Owners(_Settings):

@@ -44,6 +44,7 @@ class Work:
     dropped: dict[str, str] = field(default_factory=dict)
     trees: Trees | None = None
     calibrator: Calibrator = field(default_factory=Calibrator)
+    prior: BetaPrior = BetaPrior(0.5, 0.5)
     prices: dict[str, BetaPrior] = field(default_factory=dict)
     digest: str = ""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from foregate.cases.leads.tiers import TierRules, case_expression
+from foregate.cases.leads.tiers import TierRules, case_expression, violation_expressions
 from foregate.cases.leads.training_rows import training_rows
 from foregate.cases.leads.work import TIER, Rows, Work
 from foregate.core.evidence import Evidence, Unit
@@ -40,7 +40,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     tiers = tiers_of(rows, run)
     yield from tier_evidence(made, work.rules, tiers, rows.outcomes)
     hits, counts = _counts(work.rules, tiers, rows.outcomes)
-    prior = fit_beta_prior(np.array(hits), np.array(counts))
+    work.prior = prior = fit_beta_prior(np.array(hits), np.array(counts))
     for name, hit, count in zip(tier_names(work.rules), hits, counts, strict=True):
         work.prices[name] = BetaPrior(prior.a + hit, prior.b + count - hit)
         yield made.estimate(
@@ -112,9 +112,10 @@ def _counts(rules: TierRules, tiers: np.ndarray, outcomes: np.ndarray) -> tuple[
 
 
 def _facts(made: Measured, work: Work, run: Run) -> Iterator[Evidence]:
-    for fact in work.rules.facts.always:
-        sql = f"select count(*) from lead_features where not ({fact})"  # noqa: S608 - parsed and checked at load
-        broken = int(run.warehouse.rows(sql)[0][0])
-        yield made.count("facts_broken", broken, 1, fact)
-    if not work.rules.facts.always:
+    """Yield how many leads break each fact that the proof of reachability rests on."""
+    broken = violation_expressions(work.rules, run.warehouse.dialect)
+    for fact, expression in broken.items():
+        sql = f"select count(*) from lead_features where {expression}"  # noqa: S608 - parsed and checked at load
+        yield made.count("facts_broken", int(run.warehouse.rows(sql)[0][0]), 1, fact)
+    if not broken:
         yield made.count("facts_broken", 0, 0, words="no facts are declared")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from foregate.cases.leads.phases.tiering import tiers_of
 from foregate.cases.leads.training_rows import between, of_slices, training_rows
 from foregate.cases.leads.work import Floats, Rows, Work
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
 from foregate.metrics.estimate import Estimate
-from foregate.metrics.ranking import auc_roc, lift_at
+from foregate.metrics.ranking import auc_roc, lift_at, percentiles
+from foregate.metrics.rates import BetaPrior, shrunken_rate
 from foregate.modeling.boosted import Trees, fit, library
 from foregate.modeling.calibration import calibrate
 from foregate.modeling.measured import Measured, digest_of
@@ -44,6 +46,20 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     work.calibrator, difference, kept = calibrate(margins(work.trees, held), held.outcomes)
     words = "kept: the Brier score improves beyond doubt" if kept else "left out: no improvement beyond doubt"
     yield made.estimate("calibration_brier_change", difference, Unit.DIFFERENCE, words=words)
+    yield from _price_backfill(made, work, run, held)
+
+
+def _price_backfill(made: Measured, work: Work, run: Run, held: Rows) -> Iterator[Evidence]:
+    """Yield what well scored leads outside every tier convert at, on rows the trees were not fitted to."""
+    backfill = work.settings.matrix.backfill
+    if backfill is None or work.trees is None:
+        return
+    high = percentiles(margins(work.trees, held)) >= backfill.percentile
+    chosen = high & (tiers_of(held, run) == work.rules.standard.name)
+    hits, rows = int(held.outcomes[chosen].sum()), int(chosen.sum())
+    work.prices[backfill.name] = BetaPrior(work.prior.a + hits, work.prior.b + rows - hits)
+    words = f"{hits:,} of {rows:,} leads of the calibration slice, shrunk to the tiers"
+    yield made.estimate("backfill_rate", shrunken_rate(hits, rows, work.prior), Unit.RATE, backfill.name, words)
 
 
 def fit_on(work: Work, seed: int, train: Rows, stop: Rows, names: tuple[str, ...]) -> Trees:

@@ -1,4 +1,4 @@
-"""The composition root: joins a project's declarations, the case, the engine and the ledger."""
+"""An opened project: its engine, its ledger, its registry, and the walk of a version."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from foregate.warehouse.features import read_features
 from foregate.warehouse.point_in_time import Compiled, Spine, compile_features
 from foregate.warehouse.sources import view_name
 
-POLICY_KEYS = {"gates", "list", "owners", "matrix", "signatures"}
+POLICY_KEYS = {"gates", "list", "owners", "signatures"}
 PRODUCED = "none"
 
 

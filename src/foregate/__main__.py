@@ -1,0 +1,5 @@
+"""Run Foregate as `python -m foregate`."""
+
+from foregate.cli import main
+
+main()

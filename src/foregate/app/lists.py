@@ -1,0 +1,160 @@
+"""Lists: build, explain and export the month's list of the version in service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from foregate.app.opened import App
+from foregate.cases.leads import listing
+from foregate.cases.leads.lifecycle import MODEL
+from foregate.cases.leads.monthly_list import Built
+from foregate.core.errors import NotAllowedError
+from foregate.core.event import Event, Kind
+from foregate.core.folds import champion
+from foregate.lifecycle.store import holder_name
+from foregate.modeling.measured import digest_of
+from foregate.warehouse.duckdb import DuckDB
+
+
+@dataclass(frozen=True)
+class ListReport:
+    """A built list, where its files are, and whether this call made it or found it as it was."""
+
+    name: str
+    version: str
+    built: Built
+    files: tuple[Path, ...]
+    digest: str
+    repeated: bool
+
+
+def build_list(app: App, as_of: date | None = None, name: str | None = None) -> ListReport:
+    """Return the list of a month, built by the version in service; the same inputs give the same bytes.
+
+    Raises NotAllowedError when nothing is in service, and whatever the list's rules refuse; nothing is written then.
+    """
+    on = app.project.day(as_of)
+    named = name or f"{on:%Y_%m}"
+    version = _in_service(app)
+    package = app.package(version)
+    with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
+        work = app.work(engine, on)
+        engine.use(schema_of_list(named))
+        request = listing.Request(named, on, app.settings, work.rules, app.project.declared.seed)
+        built = listing.build(request, package, engine, work.columns, work.spine("spine"))
+        files = _export(app, engine, named)
+    digest = digest_of(files[0].read_text(), length=16)
+    detail = {
+        "list": named,
+        "as_of": on.isoformat(),
+        "rows": built.people.num_rows,
+        "digest": digest,
+        "expected": built.expected.to_pylist(),
+        "widened_by": built.widened_by,
+    }
+    repeated = any(_same(e.event, version, detail) for e in app.entries())
+    if not repeated:
+        app.ledger.add(Event(Kind.LISTED, app.clock(), MODEL, version, app.actor, detail=detail))
+    return ListReport(named, version, built, files, digest, repeated)
+
+
+def explain_lead(app: App, lead: str, name: str | None = None) -> dict[str, Any]:
+    """Return why a person (or the person of a lead) is on the last list or what kept them out, with their top reasons."""
+    event = _last_list(app, name)
+    with app.warehouse() as engine:
+        engine.use(schema_of_list(str(event.detail["list"])), create=False)
+        person = _person(app, engine, lead)
+        found = listing.explain(person, app.package(event.version), engine) if person is not None else {}
+    if not found:
+        raise NotAllowedError(
+            f"lead {lead}",
+            found=f"nobody of that id among those scored for list {event.detail['list']}",
+            wanted="a person's id, or a lead's id with a person",
+            then="Look the id up in the population's table.",
+        )
+    return {"list": event.detail["list"], "version": event.version, **found}
+
+
+def export_list(app: App, target: Path, name: str | None = None) -> Path:
+    """Return the path of the list written as CSV or Parquet, by the ending of the target."""
+    event = _last_list(app, name)
+    with _list_tables(app, str(event.detail["list"])) as engine:
+        engine.export(_ORDERED, target)
+    return target
+
+
+def schema_of_list(name: str) -> str:
+    """Return the schema that holds a list's tables."""
+    return f"list_{name}"
+
+
+_ORDERED = f"SELECT * FROM {listing.PEOPLE} ORDER BY list_rank"  # noqa: S608 - a name of our own
+
+
+@contextmanager
+def _list_tables(app: App, name: str) -> Iterator[DuckDB]:
+    with app.warehouse() as engine:
+        engine.use(schema_of_list(name), create=False)
+        yield engine
+
+
+def _export(app: App, engine: DuckDB, name: str) -> tuple[Path, ...]:
+    folder = app.project.path("lists") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for ending in ("csv", "parquet"):
+        engine.export(_ORDERED, folder / f"list.{ending}")
+        written.append(folder / f"list.{ending}")
+    engine.export(f"SELECT * FROM {listing.WATERFALL}", folder / "waterfall.csv")  # noqa: S608 - a name of our own
+    return tuple(written)
+
+
+def _in_service(app: App) -> str:
+    version = champion(e.event for e in app.entries())
+    if version is None:
+        raise NotAllowedError(
+            "list",
+            found="no version in service",
+            wanted="a promoted version",
+            then="`foregate promote` puts one in service.",
+        )
+    return version
+
+
+def _last_list(app: App, name: str | None) -> Event:
+    made = [e.event for e in app.entries() if e.event.kind is Kind.LISTED]
+    fitting = [e for e in made if name is None or e.detail["list"] == name]
+    if not fitting:
+        raise NotAllowedError(
+            f"list {name or ''}".strip(),
+            found="no such list",
+            wanted=f"one of {', '.join(str(e.detail['list']) for e in made) or 'none yet'}",
+            then="`foregate list build` makes one.",
+        )
+    return fitting[-1]
+
+
+def _person(app: App, engine: DuckDB, lead: str) -> int | None:
+    """Return the person of an id: itself when it was scored, else the person of the lead of that id."""
+    if not lead.lstrip("-").isdigit():
+        return None
+    number = int(lead)
+    known = engine.rows(f"select count(*) from {listing.DECISIONS} where person_id = $n", {"n": number})[0][0]  # noqa: S608
+    if known:
+        return number
+    settings = app.settings
+    found = engine.rows(
+        f"select {settings.person} from source_{settings.source} where {settings.lead} = $n",  # noqa: S608 - declared names
+        {"n": number},
+    )
+    return int(found[0][0]) if found and found[0][0] is not None else None
+
+
+def _same(event: Event, version: str, detail: dict[str, Any]) -> bool:
+    keys = ("list", "digest", "as_of")
+    return event.kind is Kind.LISTED and event.version == version and all(event.detail[k] == detail[k] for k in keys)

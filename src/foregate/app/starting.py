@@ -1,0 +1,65 @@
+"""Starting: lay a demo world or a fresh project in an empty folder."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from foregate.cases.leads.world import DEMO, SEEDS, Scale, Trap, generate
+from foregate.core.errors import ConfigurationError
+from foregate.project import FILE
+
+SCALES: dict[str, Scale] = {"demo": DEMO, "seeds": SEEDS}
+
+
+def lay_demo(folder: Path, scale: Scale, seed: int, as_of: date, trap: Trap | None, *, signal: bool) -> dict[str, int]:
+    """Return rows per table after the adviser world and its project files have been written to an empty folder.
+
+    A trap plants its fault in the data and, for a leak, the mistaken declarations that would let it in.
+    """
+    _lay("demo_project", folder)
+    if trap is Trap.LEAK:
+        _lay_over("demo_leak", folder)
+    (folder / "data").mkdir(exist_ok=True)
+    return generate(folder / "data", scale, seed, as_of=as_of, trap=trap, signal=signal)
+
+
+def lay_project(folder: Path) -> list[Path]:
+    """Return the files of a fresh project written to a folder; raises ConfigurationError where one is already."""
+    if (folder / FILE).exists():
+        raise ConfigurationError(
+            str(folder / FILE), found="a project", wanted="a folder without one", then="Choose another folder."
+        )
+    _lay("fresh_project", folder)
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+def empty(folder: Path) -> None:
+    """Remove a demo of ours; raises ConfigurationError for a folder that holds anything else."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / FILE).exists():
+        raise ConfigurationError(
+            str(folder),
+            found="files that no demo wrote",
+            wanted="an empty folder",
+            then="Choose another with --folder.",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lay(name: str, folder: Path) -> None:
+    with as_file(files("foregate.cases.leads") / name) as template:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+
+
+def _lay_over(name: str, folder: Path) -> None:
+    """Copy a template's files and append its foregate.toml to the one that is there."""
+    declared = (folder / FILE).read_text()
+    _lay(name, folder)
+    added = (folder / FILE).read_text()
+    columns = "[leads.columns]                                  # a lead's own columns, and when each is known\n"
+    noted = declared.replace(
+        columns, columns + 'outcome_note = "at contact"                      # planted: it is not\n'
+    )
+    (folder / FILE).write_text(noted + "\n" + added)

@@ -1,0 +1,1 @@
+select outcome_note from leads

@@ -1,0 +1,186 @@
+"""Listing: the champion's fresh scores of the population, turned into candidates, a list and its account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from foregate.cases.leads import monthly_list
+from foregate.cases.leads.packages import Package
+from foregate.cases.leads.scoring import POPULATION_FEATURES, score_population
+from foregate.cases.leads.settings import LeadsSettings, Population
+from foregate.cases.leads.tiers import TierRules, exclusion_expressions
+from foregate.cases.leads.work import SCORES
+from foregate.core.errors import ConfigurationError
+from foregate.core.ports import Warehouse
+from foregate.modeling.explanations import reasons
+from foregate.warehouse.point_in_time import SUBJECT, Spine
+from foregate.warehouse.sources import view_name
+
+REASONS = 3
+PEOPLE, DECISIONS, WATERFALL, EXPECTED = "list_people", "list_decisions", "list_waterfall", "list_expected"
+_LIST_COLUMNS = {
+    "lead_id": "lead",
+    "firm_id": "firm",
+    "firm_name": "firm_name",
+    "lead_status": "status",
+    "last_contacted_on": "last_contacted",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a list is made of beside the champion: today's rules and settings of the project."""
+
+    name: str
+    as_of: date
+    settings: LeadsSettings
+    rules: TierRules
+    seed: int
+
+
+def build(
+    request: Request, package: Package, warehouse: Warehouse, columns: Mapping[str, Mapping[str, str]], spine: Spine
+) -> monthly_list.Built:
+    """Return the finished list; its four tables are written, with the top reasons of everybody on it.
+
+    Everybody is scored anew as of the list's day by the package's own statement. Raises what the list's rules refuse;
+    nothing is written then.
+    """
+    score_population(package, warehouse, {n: dict(t) for n, t in columns.items()}, spine, request.as_of, SCORES)
+    candidates = _candidates(request, warehouse, columns)
+    built = monthly_list.build(
+        candidates,
+        request.rules,
+        request.settings.matrix,
+        request.settings.list,
+        owners(request.settings, warehouse),
+        package.prices,
+        request.as_of,
+        request.seed,
+    )
+    people = _with_reasons(built.people, package, warehouse)
+    for name, table in (
+        (DECISIONS, built.decisions),
+        (WATERFALL, built.waterfall),
+        (EXPECTED, built.expected),
+        (PEOPLE, people),
+    ):
+        warehouse.load(name, table)
+    return monthly_list.Built(people, built.decisions, built.waterfall, built.expected, built.widened_by)
+
+
+def owners(settings: LeadsSettings, warehouse: Warehouse) -> list[int | str]:
+    """Return the eligible owners in order; one owner named `list` when the project declares none."""
+    if settings.owners is None:
+        return ["list"]
+    try:
+        eligible = sqlglot.parse_one(settings.owners.eligible, dialect="duckdb")
+    except sqlglot.errors.ParseError as error:
+        raise ConfigurationError(
+            "foregate.toml [leads.owners] eligible",
+            found=str(error).splitlines()[0],
+            wanted="an SQL condition on the owners' columns",
+            then="Correct the condition.",
+        ) from error
+    tree = exp.select(exp.column(settings.owners.owner)).from_(view_name(settings.owners.source)).where(eligible)
+    return [row[0] for row in warehouse.rows(tree.order_by(settings.owners.owner).sql(dialect=warehouse.dialect))]
+
+
+def explain(person: int, package: Package, warehouse: Warehouse) -> dict[str, object]:
+    """Return all that is known of one person on the last list built: decision, tier, score, reasons; empty if unknown."""
+    values = {"person": person}
+    found = warehouse.table(f"select * from {DECISIONS} where person_id = $person", values).to_pylist()  # noqa: S608
+    if not found:
+        return {}
+    scored = warehouse.table(f"select * from {SCORES} where {SUBJECT} = $person", values).to_pylist()  # noqa: S608
+    listed = warehouse.table(f"select * from {PEOPLE} where person_id = $person", values).to_pylist()  # noqa: S608
+    row = warehouse.table(f"select * from {POPULATION_FEATURES} where {SUBJECT} = $person", values)  # noqa: S608
+    moved = [r.words() for r in reasons(package.trees, row, REASONS + 2)[0]] if row.num_rows else []
+    return {
+        "decision": found[0],
+        "score": scored[0] if scored else {},
+        "listed": listed[0] if listed else {},
+        "reasons": moved,
+    }
+
+
+def _candidates(request: Request, warehouse: Warehouse, columns: Mapping[str, Mapping[str, str]]) -> pa.Table:
+    """Return one row per scored person with everything the list's rules and words read."""
+    settings = request.settings
+    place = settings.population
+    source, key = (place.source, place.person) if place else (settings.source, settings.lead)
+    there = columns[source]
+    features = list(warehouse.columns(POPULATION_FEATURES))
+    beside = [c for c in there if c not in features and c not in {"tier", "score", "percentile"}]
+    listed = {name: _list_column(name, place, there) for name in _LIST_COLUMNS}
+    flags = {
+        "do_not_call": _flag(place.do_not_call if place else "", there, absent=False),
+        "has_linkedin": _flag(place.linkedin if place else "", there, absent=True),
+    }
+    inner = (
+        exp.select(
+            *(exp.column(c, table="f") for c in features),
+            *(exp.column(c, table="p") for c in beside),
+            *(exp.column(c, table="s") for c in ("tier", "score", "percentile")),
+            *(value.as_(f"list__{name}") for name, value in {**listed, **flags}.items()),
+        )
+        .from_(exp.alias_(exp.to_table(SCORES), "s", table=True))
+        .join(exp.alias_(exp.to_table(POPULATION_FEATURES), "f", table=True), on=_same("s", SUBJECT, "f", SUBJECT))
+        .join(
+            exp.alias_(exp.to_table(view_name(source)), "p", table=True),
+            on=_same("s", SUBJECT, "p", key),
+            join_type="left",
+        )
+    )
+    taken = {"person_id", *listed, *flags, "tier", "score", "percentile"}
+    words = [c for c in dict.fromkeys([*features, *beside]) if c not in taken]
+    excluded = [sqlglot.parse_one(e).as_(n) for n, e in exclusion_expressions(request.rules).items()]
+    outer = exp.select(
+        exp.cast(exp.column(SUBJECT), "bigint").as_("person_id"),
+        *(exp.column(f"list__{n}").as_(n) for n in {**listed, **flags}),
+        "tier",
+        "score",
+        exp.cast(exp.column("percentile"), "bigint").as_("percentile"),
+        *(exp.column(c) for c in words),
+        *excluded,
+    ).from_(inner.subquery("joined"))
+    return warehouse.table(outer.sql(dialect=warehouse.dialect))
+
+
+def _list_column(name: str, place: Population | None, there: Mapping[str, str]) -> exp.Expr:
+    declared = getattr(place, _LIST_COLUMNS[name]) if place else ""
+    return exp.column(declared, table="p") if declared in there else exp.null()
+
+
+def _flag(declared: str, there: Mapping[str, str], *, absent: bool) -> exp.Expr:
+    """Return the flag with unknown as no; a source without the column says `absent` for everybody."""
+    if declared not in there:
+        return exp.convert(absent)
+    return exp.Coalesce(this=exp.column(declared, table="p"), expressions=[exp.false()])
+
+
+def _same(left: str, one: str, right: str, other: str) -> exp.Expr:
+    return exp.column(one, table=left).eq(exp.column(other, table=right))
+
+
+def _with_reasons(people: pa.Table, package: Package, warehouse: Warehouse) -> pa.Table:
+    """Return the list with each person's top reasons."""
+    warehouse.load("list_order", people.select(["person_id", "list_rank"]))
+    sql = (
+        f"select f.* from {POPULATION_FEATURES} as f join list_order as o on o.person_id = f.{SUBJECT} "  # noqa: S608
+        "order by o.list_rank"
+    )
+    said: Sequence[list[str]] = [
+        [r.words() for r in row] for row in reasons(package.trees, warehouse.table(sql), REASONS)
+    ]
+    warehouse.drop("list_order")
+    for place in range(REASONS):
+        words = [row[place] if place < len(row) else None for row in said]
+        people = people.append_column(f"reason_{place + 1}", pa.array(words, pa.string()))
+    return people
