@@ -11,7 +11,12 @@ SOURCES = sorted(
 )
 FORBIDDEN_WORDS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "processor"}
 MOODS = re.compile(r"(^|_)(final|fixed|new|old|copy|v\d+|phase_?\d+)(_|$)")
+PASSED_OVER = {".venv", ".venv-bench", ".git", "demo", "build", ".hypothesis", ".mypy_cache", ".ruff_cache"}
 REGISTRY_HOSTS = re.compile(r"https?://[^\s\"'<>)]*(pypi|pythonhosted|npmjs|debian\.org|jsdelivr|unpkg|cdnjs)", re.I)
+
+
+def tracked() -> list[Path]:
+    return [p for p in ROOT.rglob("*") if p.is_file() and not PASSED_OVER & set(p.relative_to(ROOT).parts)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -23,15 +28,17 @@ def test_a_file_is_named_for_the_domain_and_fits_in_one_sitting(path: Path) -> N
 
 
 def test_no_pickle_and_no_notebook_stands_in_the_repo() -> None:
-    offenders = [p for p in ROOT.rglob("*") if p.suffix in {".pkl", ".pickle", ".ipynb", ".joblib"} and ".venv" not in p.parts]
+    endings = {".pkl", ".pickle", ".ipynb", ".joblib"}
+    offenders = [p for p in tracked() if p.suffix in endings]
     assert offenders == []
-    importing = [p for p in SOURCES if re.search(r"^\s*(import|from) (pickle|joblib|cloudpickle)\b", p.read_text(), re.M)]
+    pickling = re.compile(r"^\s*(import|from) (pickle|joblib|cloudpickle)\b", re.MULTILINE)
+    importing = [p for p in SOURCES if pickling.search(p.read_text())]
     assert importing == []
 
 
 def test_no_registry_host_is_named_anywhere() -> None:
-    tracked = [p for p in ROOT.rglob("*") if p.is_file() and not {".venv", ".git", "demo"} & set(p.parts)]
-    texts = [p for p in tracked if p.suffix in {".py", ".toml", ".md", ".txt", ".sql", ".svg", ""} and p.stat().st_size < 2_000_000]
+    endings = {".py", ".toml", ".md", ".txt", ".sql", ".svg", ".lock", ""}
+    texts = [p for p in tracked() if p.suffix in endings and p.stat().st_size < 2_000_000]
     assert [p for p in texts if REGISTRY_HOSTS.search(p.read_text(errors="ignore"))] == []
     assert "index-url" not in (ROOT / "requirements.lock").read_text()
 

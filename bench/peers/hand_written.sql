@@ -47,9 +47,10 @@ spells as materialized (
     recorded_on
   from source_employment semi join firm using (firm_id)
   where recorded_on < (select last from span)
-    and (coalesce(greatest(ended_on, ended_recorded_on) >= (select first from span), true)
-      or ended_on + interval 13 month >= (select first from span)
-      or started_on + interval 13 month >= (select first from span))
+    and (ended_on is null or ended_recorded_on is null
+      or ended_on >= (select (first - interval 12 month)::date from span)
+      or ended_recorded_on >= (select first from span)
+      or started_on > (select (first - interval 12 month)::date from span))
 ),
 changes as (
   select firm_id, greatest(day, (select first from span)) as day, sum(heads) as heads, sum(net) as net
@@ -75,22 +76,31 @@ running as (
   select firm_id, day, sum(heads) over days as heads, sum(net) over days as net
   from changes window days as (partition by firm_id order by day)
 ),
-leaving as (
-  select
-    firm_id, departed_on, greatest(departed_on, recorded_on) as seen
+leaving as materialized (
+  select firm_id, departed_on, greatest(departed_on, recorded_on + 1) as seen
   from source_departures semi join firm using (firm_id)
-  where departed_on + interval 366 day > (select first from span) and recorded_on < (select last from span)
+  where departed_on > (select first - 365 from span) and recorded_on < (select last from span)
 ),
 asked as (select distinct firm_id, as_of from lead where firm_id is not null),
-departures as (
-  select
-    a.firm_id, a.as_of,
-    count(*) filter (where departed_on > a.as_of - interval 365 day) as d365,
-    count(*) filter (where departed_on > a.as_of - interval 90 day) as d90,
-    count(*) filter (where departed_on > a.as_of - interval 180 day) as d180
-  from asked as a join source_departures as d on d.firm_id = a.firm_id
-    and d.recorded_on < a.as_of and d.departed_on > a.as_of - interval 365 day
-  group by a.firm_id, a.as_of
+left_by as (
+  select firm_id, day, sum(d365) over days as d365, sum(d90) over days as d90, sum(d180) over days as d180
+  from (
+    select firm_id, greatest(day, (select first from span)) as day, sum(d365) as d365, sum(d90) as d90, sum(d180) as d180
+    from (
+      select firm_id, seen as day, (seen < departed_on + 365)::int as d365, (seen < departed_on + 90)::int as d90,
+        (seen < departed_on + 180)::int as d180
+      from leaving
+      union all by name
+      select firm_id, departed_on + 365 as day, -1 as d365, 0 as d90, 0 as d180 from leaving where seen < departed_on + 365
+      union all by name
+      select firm_id, departed_on + 90 as day, 0 as d365, -1 as d90, 0 as d180 from leaving where seen < departed_on + 90
+      union all by name
+      select firm_id, departed_on + 180 as day, 0 as d365, 0 as d90, -1 as d180 from leaving where seen < departed_on + 180
+    )
+    where day <= (select last from span)
+    group by all
+  )
+  window days as (partition by firm_id order by day)
 ),
 registered as (
   select l.subject_id, max({'o': s.recorded_on, 'v': s.rep_type}).v as rep_type
@@ -101,12 +111,12 @@ registered as (
 firms as (
   select
     a.firm_id, a.as_of, coalesce(r.heads, 0)::bigint as heads, coalesce(r.net, 0)::bigint as net,
-    coalesce(d.d365, 0) as d365, coalesce(d.d90, 0) as d90, coalesce(d.d180, 0) as d180,
+    coalesce(d.d365, 0)::bigint as d365, coalesce(d.d90, 0)::bigint as d90, coalesce(d.d180, 0)::bigint as d180,
     f.is_wirehouse, f.entity_classification = 'Independent RIA' as is_independent_ria,
     case when f.firm_id is not null then coalesce(f.protocol_joined_on < a.as_of, false) end as is_broker_protocol
   from asked as a
   asof left join running as r on r.firm_id = a.firm_id and r.day <= a.as_of
-  left join departures as d on d.firm_id = a.firm_id and d.as_of = a.as_of
+  asof left join left_by as d on d.firm_id = a.firm_id and d.day <= a.as_of
   left join source_firms as f on f.firm_id = a.firm_id and f.first_seen_on < a.as_of
 )
 select

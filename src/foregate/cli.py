@@ -50,7 +50,7 @@ def options(
         str | None, typer.Option("--actor", envvar="FOREGATE_ACTOR", help="Who acts; else the login.")
     ] = None,
 ) -> None:
-    """Business models to production through gates, and back out in seconds."""
+    """Take business models to production through gates, and back out in seconds."""
     context.obj = (project, actor)
 
 

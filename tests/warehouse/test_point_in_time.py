@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from foregate.core.errors import FeatureError
 from foregate.warehouse.duckdb import DuckDB
-from foregate.warehouse.features import FeatureFile, parse_feature
+from foregate.warehouse.features import parse_feature
 from foregate.warehouse.point_in_time import Spine, compile_features
 from foregate.warehouse.sources import Source
 
@@ -59,7 +59,8 @@ ATOMS = st.one_of(
         SPANS,
     ),
     st.builds(lambda o, s: f"as_of{s} {o} ended_on", st.sampled_from(["<", ">="]), SPANS),
-    st.sampled_from(["ended_on is null", "ended_on is not null", "kind = 'a'", "started_on is not null", "kind is null"]),
+    st.sampled_from(["ended_on is null", "ended_on is not null", "kind = 'a'", "kind is null"]),
+    st.just("started_on is not null"),
     st.just("started_on between as_of - interval 1 month and as_of"),
 )
 CONDITIONS = st.recursive(
@@ -100,7 +101,8 @@ def naive(engine: DuckDB, sql: str, leads: list[tuple]) -> list[tuple]:
             "from source_employment where firm_id = $firm and recorded_on < $on",
             {"on": on, "firm": firm},
         )
-        literal = sql.replace("count_if(", "count(*) filter (where ").replace("as_of", f"date '{on}'").replace("from employment", "from stopped")
+        literal = sql.replace("count_if(", "count(*) filter (where ").replace("from employment", "from stopped")
+        literal = literal.replace("as_of", f"date '{on}'")
         answers.append((place, *engine.rows(literal)[0]))
     return answers
 
@@ -129,8 +131,9 @@ def test_both_plans_give_what_stopping_the_database_would_give(rows, leads, firs
 def test_every_aggregate_sees_only_what_was_known(rows, leads) -> None:
     engine, spine, types = world(rows, leads)
     sql = (
-        "select count(distinct person_id) as people, max(started_on) as latest, min(person_id) filter (where kind = 'a') as m,"
-        " date_diff('day', max(started_on), as_of) as days, avg(person_id) as average, bool_or(ended_on is null) as open,"
+        "select count(distinct person_id) as people, max(started_on) as latest, bool_or(ended_on is null) as open,"
+        " min(person_id) filter (where kind = 'a') as least, avg(person_id) as average,"
+        " date_diff('day', max(started_on), as_of) as days,"
         " sum(person_id) + count(ended_on) as total from employment where started_on is not null"
     )
     assert compiled(engine, sql, spine, types, by_change=True) == naive(engine, sql, leads)
@@ -157,7 +160,8 @@ def test_a_fact_of_the_same_day_is_not_yet_known() -> None:
 def test_counting_an_empty_left_join_gives_zero_and_an_unknown_key_gives_null() -> None:
     engine, spine, types = world([], [(1, FIRST), (None, FIRST)])
     for by_change in (True, False):
-        got = compiled(engine, "select count(*) as jobs, count(*) > 0 as any_job from employment", spine, types, by_change=by_change)
+        sql = "select count(*) as jobs, count(*) > 0 as any_job from employment"
+        got = compiled(engine, sql, spine, types, by_change=by_change)
         assert got == [(0, 0, False), (1, None, None)]
     engine.close()
 
@@ -207,23 +211,24 @@ def test_join_keys_of_different_type_are_refused() -> None:
 
 
 def test_a_feature_can_key_another_source_and_feed_a_derived_one() -> None:
-    engine, _, types = world([(1, 7, FIRST, None, FIRST, None, "a"), (2, 8, FIRST, None, FIRST, None, "a")], [(1, FIRST)])
+    jobs = [(1, 7, FIRST, None, FIRST, None, "a"), (2, 8, FIRST, None, FIRST, None, "a")]
+    engine, _, types = world(jobs, [(1, FIRST)])
     engine.create("source_jobs", "select 7 as person, 2::bigint as firm, date '2023-12-28' as seen_on")
-    engine.create("spine", "select 5 as subject_id, 7 as person, date '2024-02-01' as as_of, 3 as age, date '2024-02-01' as mail_on")
+    on = "date '2024-02-01'"
+    engine.create("spine", f"select 5 as subject_id, 7 as person, {on} as as_of, 3 as age, {on} as mail_on")
     sources = {
         "employment": EMPLOYMENT,
         "jobs": Source(table="jobs", key="person", known="seen_on"),
     }
     types["jobs"] = engine.columns("source_jobs")
     spine = Spine("spine", {"person": "INTEGER", "age": "INTEGER", "mail_on": "DATE"}, "leads", {"mail_on": "mail_on"})
-    files: list[FeatureFile] = [
+    files = [
         parse_feature("zfirst", "f", "select arg_max(firm, seen_on) as firm_now from jobs", of="person"),
         parse_feature("afirm", "f", "select count(*) as heads from employment", of="firm_now"),
         parse_feature("derived", "f", "select heads * 10 + age as mix"),
         parse_feature("own", "f", "select age, mail_on is not null as has_mail from leads"),
     ]
-    statement = compile_features(files, sources, types, spine)
-    assert engine.rows(statement.sql("duckdb")) == [(5, date(2024, 2, 1), 2, 1, 3, False, 13)] or engine.rows(
-        f"select firm_now, heads, age, has_mail, mix from ({statement.sql('duckdb')})"
-    ) == [(2, 1, 3, False, 13)]
+    statement = compile_features(files, sources, types, spine).sql("duckdb")
+    found = engine.rows(f"select firm_now, heads, age, has_mail, mix from ({statement})")
+    assert found == [(2, 1, 3, False, 13)]
     engine.close()

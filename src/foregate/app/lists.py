@@ -64,7 +64,7 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
 
 
 def explain_lead(app: App, lead: str, name: str | None = None) -> dict[str, Any]:
-    """Return why a person (or the person of a lead) is on the last list or what kept them out, with their top reasons."""
+    """Return why a person (or the person of a lead) is on the list or what kept them out, with their top reasons."""
     event = _last_list(app, name)
     with app.warehouse() as engine:
         engine.use(schema_of_list(str(event.detail["list"])), create=False)

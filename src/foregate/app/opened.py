@@ -28,7 +28,7 @@ from foregate.lifecycle.walk import Step, Watch, walk
 from foregate.modeling.measured import digest_of
 from foregate.modeling.splits import calendar
 from foregate.project import Project
-from foregate.warehouse.binding import bind
+from foregate.warehouse.binding import bind, unstable
 from foregate.warehouse.duckdb import DuckDB
 from foregate.warehouse.features import read_features
 from foregate.warehouse.point_in_time import Compiled, Spine, compile_features
@@ -140,6 +140,7 @@ class App:
             ),
             artifacts=self.project.path("artifacts"),
             fingerprints={name: engine.fingerprint(view_name(name)) for name in declared.sources},
+            unstable=unstable(engine, declared.sources, self.project.folder),
         )
 
     def check(self, as_of: date | None = None) -> Compiled:

@@ -1,4 +1,4 @@
-"""Promotion: sign, waive, and move the pointer; the ledger hears first, the warehouse follows, a probe looks through it."""
+"""Promotion: sign, waive, move the pointer; the ledger hears first, the warehouse follows, a probe looks through it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,8 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
                 found[judgement.gate.evidence] = judgement
     chosen = found.get(gate)
     asking = sorted(n for n, j in found.items() if j.result is not Result.PASS and j.gate.effect is Effect.SIGN_OFF)
-    if judgement is None or judgement.result is Result.PASS or judgement.gate.effect is not Effect.SIGN_OFF:
-        what = (
-            "no such gate" if judgement is None else f"a gate that {_stands(judgement.result, judgement.gate.effect)}"
-        )
+    if chosen is None or chosen.result is Result.PASS or chosen.gate.effect is not Effect.SIGN_OFF:
+        what = "no such gate" if chosen is None else f"a gate that {_stands(chosen.result, chosen.gate.effect)}"
         raise NotAllowedError(
             f"{state.version} {gate}",
             found=what,

@@ -4,8 +4,8 @@
 class ForegateError(Exception):
     """An error in four parts; `exit_code` is what the command line returns.
 
-    >>> str(ConfigurationError("foregate.toml [leads] seed", found="'x'", wanted="a whole number", then="Edit the key."))
-    "foregate.toml [leads] seed: found 'x', wanted a whole number. Edit the key."
+    >>> str(ConfigurationError("foregate.toml seed", found="'x'", wanted="a whole number", then="Edit the key."))
+    "foregate.toml seed: found 'x', wanted a whole number. Edit the key."
     """
 
     exit_code = 2

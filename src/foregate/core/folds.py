@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -101,32 +102,46 @@ def _covers(accepted: set[str], judgement: Judgement) -> bool:
 
 
 def versions(events: Iterable[Event], on: date) -> dict[str, VersionState]:
-    """Return every version's state on a day, in the order they were first started: the registry."""
+    """Return every version's state on a day, in the order they were first started: the registry.
+
+    A version that starts over starts clean: what its earlier attempt left (phases, waivers, signatures) was about other
+    measurements and counts no more.
+    """
     found: dict[str, VersionState] = {}
+    attempts: Counter[tuple[str, str]] = Counter()
     for event in events:
         if event.kind is Kind.STARTED and not event.phase:
-            state = found.setdefault(event.version, VersionState(event.version, event.at))
+            first = found.get(event.version)
+            state = VersionState(event.version, first.started_at if first else event.at)
             state.planned = tuple(event.detail.get("phases", ()))
             state.detail = event.detail
+            found[event.version] = state
         elif event.version in found:
-            _take(found[event.version], event)
+            attempts[event.version, event.phase] += event.kind is Kind.STARTED
+            _take(found[event.version], event, attempts[event.version, event.phase])
     for state in found.values():
         for phase in state.phases.values():
-            if phase.judged:
-                phase.state = phase_state(phase.judged.judgements, state.waivers, on)
+            _judge(phase, state.waivers, on)
     return found
 
 
-def _take(state: VersionState, event: Event) -> None:
+def _judge(phase: PhaseState, waivers: Sequence[Waiver], on: date) -> None:
+    """Set the state of a phase that was judged; one that broke off after it stays broken, unless it is blocked."""
+    if phase.judged:
+        verdict = phase_state(phase.judged.judgements, waivers, on)
+        if phase.state is not State.BROKE or verdict is State.BLOCKED:
+            phase.state = verdict
+
+
+def _take(state: VersionState, event: Event, attempt: int) -> None:
     if event.kind is Kind.STARTED:
-        attempt = state.phases[event.phase].attempt + 1 if event.phase in state.phases else 1
         state.phases[event.phase] = PhaseState(event.phase, State.RUNNING, attempt, event.at)
     elif event.kind is Kind.JUDGED and event.phase in state.phases:
         state.phases[event.phase].judged = event
     elif event.kind is Kind.FAILED and event.phase in state.phases:
         state.phases[event.phase].state = State.BROKE
         state.phases[event.phase].reason = event.reason
-    elif event.kind is Kind.WAIVED and event.until:
+    elif event.kind is Kind.WAIVED and event.until and event.detail.get("gate"):
         state.waivers.append(Waiver(str(event.detail["gate"]), event.actor, event.reason, event.until))
     elif event.kind is Kind.SIGNED and event.until:
         state.signatures.append(Waiver("", event.actor, event.reason, event.until))
@@ -146,16 +161,21 @@ def champion(events: Iterable[Event]) -> str | None:
 def policy(events: Iterable[Event]) -> dict[str, Gate]:
     """Return the gates in force: the first run's, replaced by a later run's once it loosens nothing or was accepted.
 
-    A looser set stays out of force until a named person has accepted `gates_loosened` for the version that brought it.
+    A looser set stays out of force until a named person accepts `gates_loosened` for the version that brought it, after
+    that version's last start, and while what it was compared with is still in force: nobody accepts what was not shown.
     """
-    listed = list(events)
-    accepted = {e.version for e in listed if e.kind is Kind.WAIVED and e.detail.get("gate") == "gates_loosened"}
     in_force: dict[str, Gate] = {}
-    for event in listed:
+    waiting: dict[str, tuple[dict[str, Gate], dict[str, Gate]]] = {}
+    for event in events:
         if event.kind is Kind.STARTED and not event.phase and "gates" in event.detail:
             brought = {name: gate_from(raw) for name, raw in event.detail["gates"].items()}
-            if not loosened(in_force, brought) or event.version in accepted:
+            waiting[event.version] = (in_force, brought)
+            if not loosened(in_force, brought):
                 in_force = brought
+                del waiting[event.version]
+        elif event.kind is Kind.WAIVED and event.detail.get("gate") == "gates_loosened":
+            compared, brought = waiting.pop(event.version, (None, {}))
+            in_force = brought if compared == in_force else in_force
     return in_force
 
 

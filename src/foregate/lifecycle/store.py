@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,79 +13,58 @@ from sqlalchemy import exc
 
 from foregate.core.errors import ConfigurationError, LedgerBrokenError, NotAllowedError, OutsideError
 from foregate.core.event import Entry, Event, digest_of_row, from_json, seal, to_json
+from foregate.lifecycle.lease import alive, holder_name
+from foregate.lifecycle.schema import EVENTS, LEASES, SCHEMA, is_ready, make, written_by
 
-_META = sa.MetaData()
-_EVENTS = sa.Table(
-    "foregate_events",
-    _META,
-    sa.Column("model", sa.String(200), primary_key=True),
-    sa.Column("sequence", sa.Integer, primary_key=True),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("kind", sa.String(20), nullable=False),
-    sa.Column("version", sa.String(80), nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("previous", sa.String(64), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-)
-_LEASES = sa.Table(
-    "foregate_leases",
-    _META,
-    sa.Column("model", sa.String(200), primary_key=True),
-    sa.Column("holder", sa.String(200), nullable=False),
-)
-_GUARDS = {
-    "sqlite": [
-        f"CREATE TRIGGER IF NOT EXISTS foregate_no_{verb} BEFORE {verb} ON foregate_events "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-        for verb in ("update", "delete")
-    ],
-    "postgresql": [
-        f"CREATE OR REPLACE RULE foregate_no_{verb} AS ON {verb} TO foregate_events DO INSTEAD NOTHING"
-        for verb in ("update", "delete")
-    ],
-}
+__all__ = ["Store", "holder_name"]
+
 _TRIES = 20
+_PATIENCE_SECONDS = 10
+_PAGE = 2000
+_WRITERS_LOCK = 0x464F5245
+_READS = "foregate_reads"
 
 
 class Store:
-    """The ledger on any database SQLAlchemy speaks to; `url` is `sqlite:///path` or `postgresql+psycopg://...`."""
+    """The ledger in a database; `url` is `sqlite:///path` or `postgresql+psycopg://host/name`.
+
+    The chain of hashes tells a row that was changed, removed from the middle or reordered. It can not tell that the
+    last rows were removed, or that someone who may write wrote the whole chain anew: whoever needs that proof keeps the
+    last event's digest somewhere else.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        try:
-            parsed = sa.make_url(url)
-        except exc.ArgumentError as error:
-            raise ConfigurationError(
-                "[ledger] url",
-                found=repr(url),
-                wanted="sqlite:///path or postgresql+psycopg://host/name",
-                then="Edit it.",
-            ) from error
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(parsed)
+        parsed = _parsed(url)
         if parsed.get_backend_name() == "sqlite":
-            sa.event.listen(self._engine, "connect", _durable)
-            sa.event.listen(self._engine, "begin", _begin_immediate)
-        with self._outside("opened"), self._engine.begin() as link:
-            _META.create_all(link)
-            for guard in _GUARDS.get(self._engine.dialect.name, []):
-                link.execute(sa.text(guard))
+            self._engine = _sqlite(parsed)
+        else:
+            self._engine = _postgres(parsed)
+        self._reader = self._engine.execution_options(**{_READS: True})
+        with self._reading() as link:
+            ready = is_ready(link)
+        if not ready:
+            with self._writing() as link:
+                make(link)
 
     def add(self, event: Event) -> Entry:
-        """Write the event after all others of its model; a second writer of the same place waits and comes after."""
+        """Write the event after all others of its model; a second writer of the same place waits and comes after.
+
+        Raises ConfigurationError when a newer Foregate has changed the ledger's tables.
+        """
+        body = to_json(event)
         for _ in range(_TRIES):
             try:
-                with self._outside("written"), self._engine.begin() as link:
+                with self._writing() as link:
                     entry = self._next(link, event)
                     link.execute(
-                        _EVENTS.insert().values(
+                        EVENTS.insert().values(
                             model=event.model,
                             sequence=entry.sequence,
                             at=event.at.isoformat(),
                             kind=str(event.kind),
                             version=event.version,
-                            body=to_json(event),
+                            body=body,
                             previous=entry.previous,
                             digest=entry.digest,
                         )
@@ -98,70 +77,128 @@ class Store:
         )
 
     def read(self, model: str) -> Iterator[Entry]:
-        """Return the model's events, oldest first, each checked against its digest and the one before."""
-        query = sa.select(_EVENTS).where(_EVENTS.c.model == model).order_by(_EVENTS.c.sequence)
-        with self._outside("read"), self._engine.connect() as link:
-            found = link.execute(query).mappings().all()
-        previous = ""
-        for place, row in enumerate(found, start=1):
-            entry = self._checked(row, place, previous)
-            previous = entry.digest
-            yield entry
+        """Return the model's events, oldest first, each checked against its digest and the one before.
+
+        Rows come in pages, each in its own short transaction: nothing is held while the caller works, and what is
+        written meanwhile is for the next reader.
+        """
+        previous, place = "", 0
+        with self._reading() as link:
+            last = link.execute(sa.select(sa.func.max(EVENTS.c.sequence)).where(EVENTS.c.model == model)).scalar() or 0
+        while place < last:
+            for row in self._page(model, place, last):
+                place += 1
+                entry = self._checked(row, place, previous)
+                previous = entry.digest
+                yield entry
 
     def models(self) -> list[str]:
         """Return the models that have events, sorted."""
-        with self._outside("read"), self._engine.connect() as link:
-            return list(link.execute(sa.select(_EVENTS.c.model).distinct().order_by(_EVENTS.c.model)).scalars())
+        with self._reading() as link:
+            return list(link.execute(sa.select(EVENTS.c.model).distinct().order_by(EVENTS.c.model)).scalars())
 
     @contextmanager
     def lease(self, model: str, holder: str) -> Iterator[None]:
         """Hold the right to walk a model; a lease whose process on this machine is gone is taken over."""
-        self._take_lease(model, holder)
+        try:
+            self._take_lease(model, holder)
+        except exc.IntegrityError as error:
+            raise self._held(model, "another process, this very moment") from error
         try:
             yield
         finally:
-            with self._outside("written"), self._engine.begin() as link:
-                link.execute(_LEASES.delete().where(_LEASES.c.model == model, _LEASES.c.holder == holder))
+            with self._writing() as link:
+                link.execute(LEASES.delete().where(LEASES.c.model == model, LEASES.c.holder == holder))
 
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
 
     def _take_lease(self, model: str, holder: str) -> None:
-        with self._outside("written"), self._engine.begin() as link:
-            held = link.execute(sa.select(_LEASES.c.holder).where(_LEASES.c.model == model)).scalar()
-            if held and _alive(held):
-                raise NotAllowedError(
-                    f"model {model}",
-                    found=f"a run of it by {held}",
-                    wanted="one walker at a time",
-                    then="Wait for it to end, or end that process.",
-                )
-            link.execute(_LEASES.delete().where(_LEASES.c.model == model))
-            link.execute(_LEASES.insert().values(model=model, holder=holder))
+        with self._writing() as link:
+            held = link.execute(sa.select(LEASES.c.holder).where(LEASES.c.model == model)).scalar()
+            if held and alive(held):
+                raise self._held(model, held)
+            link.execute(LEASES.delete().where(LEASES.c.model == model))
+            link.execute(LEASES.insert().values(model=model, holder=holder))
+
+    def _held(self, model: str, holder: str) -> NotAllowedError:
+        return NotAllowedError(
+            f"model {model}",
+            found=f"a run of it by {holder}",
+            wanted="one walker at a time",
+            then="Wait for it to end, or end that process.",
+        )
 
     def _next(self, link: sa.Connection, event: Event) -> Entry:
         last = link.execute(
-            sa.select(_EVENTS.c.sequence, _EVENTS.c.digest)
-            .where(_EVENTS.c.model == event.model)
-            .order_by(_EVENTS.c.sequence.desc())
+            sa.select(EVENTS.c.sequence, EVENTS.c.digest)
+            .where(EVENTS.c.model == event.model)
+            .order_by(EVENTS.c.sequence.desc())
             .limit(1)
         ).first()
         return seal(event, (last.sequence if last else 0) + 1, last.digest if last else "")
 
+    def _page(self, model: str, after: int, last: int) -> Sequence[Any]:
+        """Return the next rows; the first page has no lower bound, so that a row before the first is seen too."""
+        query = sa.select(EVENTS).where(EVENTS.c.model == model, EVENTS.c.sequence <= last)
+        query = (query.where(EVENTS.c.sequence > after) if after else query).order_by(EVENTS.c.sequence).limit(_PAGE)
+        with self._reading() as link:
+            return link.execute(query).mappings().all()
+
     def _checked(self, row: Any, place: int, previous: str) -> Entry:
+        if row["sequence"] != place:
+            raise self._broken(row["model"], place, f"event {row['sequence']} in its place", f"event {place}")
         wanted = digest_of_row(place, previous, row["body"])
-        if (row["sequence"], row["previous"], row["digest"]) != (place, previous, wanted):
-            raise LedgerBrokenError(
-                f"{self._where()}, model {row['model']}, event {row['sequence']}",
-                found=f"digest {str(row['digest'])[:12]} after {str(row['previous'])[:12] or 'nothing'}",
-                wanted=f"{wanted[:12]} after {previous[:12] or 'nothing'}",
-                then="A row was changed, removed or reordered: restore the ledger from a backup.",
-            )
-        return Entry(place, from_json(row["body"]), previous, wanted)
+        if (row["previous"], row["digest"]) != (previous, wanted):
+            found = f"digest {str(row['digest'])[:12]} after {str(row['previous'])[:12] or 'nothing'}"
+            raise self._broken(row["model"], place, found, f"{wanted[:12]} after {previous[:12] or 'nothing'}")
+        try:
+            event = from_json(row["body"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise OutsideError(
+                f"{self._where()}, model {row['model']}, event {place}",
+                found=f"a sealed event that this Foregate can not read ({error})",
+                wanted="an event of a kind it knows",
+                then="A newer Foregate wrote it: upgrade.",
+            ) from error
+        for name, said in _columns(event).items():
+            if row[name] != said:
+                raise self._broken(row["model"], place, f"{name} {row[name]!r} beside the sealed text", f"{said!r}")
+        return Entry(place, event, previous, wanted)
+
+    def _broken(self, model: str, place: int, found: str, wanted: str) -> LedgerBrokenError:
+        return LedgerBrokenError(
+            f"{self._where()}, model {model}, event {place}",
+            found=found,
+            wanted=wanted,
+            then="A row was changed, removed or reordered: restore the ledger from a backup.",
+        )
 
     def _where(self) -> str:
-        return f"ledger {sa.make_url(self.url).render_as_string(hide_password=True)}"
+        return f"ledger {_parsed(self.url).render_as_string(hide_password=True)}"
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._outside("read"), self._reader.connect() as link:
+            yield link
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """Open a transaction that no other writer is in; refuse when the tables are newer than this code."""
+        with self._outside("written"), self._engine.begin() as link:
+            if link.dialect.name == "postgresql":
+                link.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'")
+                link.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+            version = written_by(link)
+            if version > SCHEMA:
+                raise ConfigurationError(
+                    self._where(),
+                    found=f"tables of version {version}",
+                    wanted=f"at most {SCHEMA}, which this Foregate knows",
+                    then="A newer Foregate has been here: upgrade. Reading goes on.",
+                )
+            yield link
 
     @contextmanager
     def _outside(self, verb: str) -> Iterator[None]:
@@ -169,44 +206,87 @@ class Store:
             yield
         except exc.IntegrityError:
             raise
-        except exc.DatabaseError as error:
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            said = str(getattr(error, "orig", error)).strip() or type(error).__name__
             raise OutsideError(
                 self._where(),
-                found=str(error.orig).strip().splitlines()[0],
+                found=said.splitlines()[0],
                 wanted=f"a database that can be {verb}",
                 then="Check that the file or server is there, writable and not held by another program.",
             ) from error
 
 
-def holder_name(actor: str) -> str:
-    """Return the name a lease is held under: who, on which machine, in which process."""
-    return f"{actor} on {os.uname().nodename} (pid {os.getpid()})"
+def _columns(event: Event) -> dict[str, str]:
+    """Return what stands beside an event's text, for people who query the table."""
+    return {
+        "model": event.model,
+        "at": event.at.isoformat(),
+        "kind": str(event.kind),
+        "version": event.version,
+    }
 
 
-def _alive(holder: str) -> bool:
-    """Return whether the holder may still be at work; a holder on another machine is taken at its word."""
-    name, _, rest = holder.rpartition(" on ")
-    node, _, pid = rest.rpartition(" (pid ")
-    if not name or node != os.uname().nodename:
-        return True
+def _parsed(url: str) -> sa.URL:
     try:
-        os.kill(int(pid.rstrip(")")), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
+        parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError) as error:
+        raise _refused(repr(re.sub(r":[^:/@]*@", ":***@", url))) from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise _refused(f"a database of kind {parsed.drivername!r}")
+    return parsed
+
+
+def _refused(found: str) -> ConfigurationError:
+    return ConfigurationError(
+        "[ledger] url", found=found, wanted="sqlite:///path or postgresql+psycopg://host/name", then="Edit it."
+    )
+
+
+def _sqlite(parsed: sa.URL) -> sa.Engine:
+    if parsed.database and not parsed.database.startswith("file:"):
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutsideError(
+                f"ledger {parsed.database}",
+                found=str(error),
+                wanted="a folder that can be made",
+                then="Check the path and its rights, or edit [ledger] url.",
+            ) from error
+    engine = sa.create_engine(parsed)
+    sa.event.listen(engine, "connect", _durable)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _postgres(parsed: sa.URL) -> sa.Engine:
+    patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": _PATIENCE_SECONDS}
+    try:
+        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=patience)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "[ledger] url",
+            found="a Postgres ledger without its driver",
+            wanted=f"the module {error.name}",
+            then="Install foregate[postgres].",
+        ) from error
 
 
 def _durable(link: Any, _record: object) -> None:
     link.isolation_level = None
     cursor = link.cursor()
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 
-def _begin_immediate(link: sa.Connection) -> None:
-    """Take the write lock at the start: a read that later turns into a write would fail where it could have waited."""
-    link.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(link: sa.Connection) -> None:
+    """Take the write lock at the start of a writing transaction; a reader takes none and waits for nobody.
+
+    A read that later turns into a write would fail where it could have waited.
+    """
+    link.exec_driver_sql("BEGIN" if link.get_execution_options().get(_READS) else "BEGIN IMMEDIATE")

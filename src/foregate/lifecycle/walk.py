@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -86,39 +86,39 @@ def _step(
     window: str,
     extra: tuple[tuple[Gate, ...], tuple[Evidence, ...]],
 ) -> State:
-    began = clock()
+    began, gates = clock(), (*phase.gates, *extra[0])
     watch(Step(phase.name, phase.does))
     ledger.add(Event(Kind.STARTED, began, run.model, run.version, actor, phase.name))
     try:
         if phase.reads_test:
             run = _open(run, ledger, clock, actor, window)
         found = (*phase.run(run), *extra[1])
-        judgements = judge((*phase.gates, *extra[0]), found)
-    except BaseException as error:
-        ledger.add(_broken(phase, run, clock(), actor, error))
-        raise
-    ledger.add(
-        Event(
-            Kind.JUDGED,
-            clock(),
-            run.model,
-            run.version,
-            actor,
-            phase.name,
-            evidence=tuple(found),
-            judgements=judgements,
+        judgements = judge(gates, found)
+        ledger.add(
+            Event(
+                Kind.JUDGED,
+                clock(),
+                run.model,
+                run.version,
+                actor,
+                phase.name,
+                evidence=found,
+                judgements=judgements,
+            )
         )
-    )
+    except BaseException as error:
+        ledger.add(_broken(phase.name, gates, run, clock(), actor, error))
+        raise
     state = phase_state(judgements, [], run.as_of)
-    watch(Step(phase.name, phase.does, state, judgements, tuple(found), _seconds(began, clock())))
+    watch(Step(phase.name, phase.does, state, judgements, found, _seconds(began, clock())))
     return state
 
 
-def _broken(phase: Phase, run: Run, at: datetime, actor: str, error: BaseException) -> Event:
+def _broken(phase: str, gates: Iterable[Gate], run: Run, at: datetime, actor: str, error: BaseException) -> Event:
     """Return the event of a phase that raised: its gates are errors, so nothing reads them as passed."""
     words = f"{type(error).__name__}: {error}"[:2000]
-    judgements = tuple(Judgement(gate, Result.ERROR, words=words) for gate in phase.gates)
-    return Event(Kind.FAILED, at, run.model, run.version, actor, phase.name, judgements=judgements, reason=words)
+    judgements = tuple(Judgement(gate, Result.ERROR, words=words) for gate in gates)
+    return Event(Kind.FAILED, at, run.model, run.version, actor, phase, judgements=judgements, reason=words)
 
 
 def _open(run: Run, ledger: Ledger, clock: Clock, actor: str, window: str) -> Run:

@@ -32,6 +32,13 @@ class Measured:
         """Return an exact count: it has no interval because nothing was sampled."""
         return Evidence(name, float(value), rows, self.as_of, self.source, subject=subject, words=words)
 
+    def nothing(self, name: str, words: str, value: float = 0.0) -> Evidence:
+        """Return the evidence that there was nothing to measure, on no rows; `words` say why, `value` what that means.
+
+        A gate judges this instead of an absence: what was left unmeasured by mistake stays `not_run`.
+        """
+        return self.count(name, value, 0, words=words)
+
     def days(self, name: str, value: float, rows: int, subject: str = "", words: str = "") -> Evidence:
         """Return an exact number of days."""
         return Evidence(name, float(value), rows, self.as_of, self.source, unit=Unit.DAYS, subject=subject, words=words)

@@ -58,7 +58,7 @@ def calendar(
     period_days: int,
     train_start: date | None = None,
 ) -> Calendar:
-    """Return the windows: as-of, back over the embargo to the test's end, back to the training's end, back to its start.
+    """Return the windows: as-of, back over the embargo to the test's end, to the training's end, to its start.
 
     The embargo stands twice: before the as-of date, so that every test label has matured, and between training and
     test, so that no training label was decided inside the test window.

@@ -67,7 +67,8 @@ def _phase(entry: Entry, started: Event | None, attempt: int, state: VersionStat
     lines = [
         f"### Phase {event.phase}, attempt {attempt}",
         "",
-        f"**Executed:** {event.at:%Y-%m-%d %H:%M:%S} UTC · **Duration:** {seconds:.1f} s · **State:** {verdict} · event {entry.sequence}",
+        f"**Executed:** {event.at:%Y-%m-%d %H:%M:%S} UTC · **Duration:** {seconds:.1f} s "
+        f"· **State:** {verdict} · event {entry.sequence}",
         "",
     ]
     lines += [f"It broke off: {_cell(event.reason)}", ""] if event.reason else []

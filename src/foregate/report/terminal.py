@@ -85,7 +85,7 @@ def next_line(step: str) -> Text:
 
 
 def gates_table(state: VersionState, phase: str | None, *, everything: bool) -> RenderableType:
-    """Return the gates of a version (of one phase), with what was found and wanted; with all measurements on request."""
+    """Return the gates of a version (of one phase): found, wanted, effect; with all measurements on request."""
     parts: list[RenderableType] = []
     for name, found in state.phases.items():
         if phase not in (None, name) or not found.judged:
@@ -185,7 +185,8 @@ def explanation(found: Mapping[str, Any]) -> RenderableType:
     """Return why a person is on the list, or which rule kept them out, with the strongest reasons of the score."""
     decision, score, listed = found["decision"], found["score"], found["listed"]
     if listed:
-        head = f"Person {decision['person_id']} is number {listed['list_rank']} of list {found['list']}, for owner {listed['owner_id']}."
+        place = f"number {listed['list_rank']} of list {found['list']}, for owner {listed['owner_id']}"
+        head = f"Person {decision['person_id']} is {place}."
         why = f"{listed['tier']}: {listed['narrative']}"
     else:
         head = f"Person {decision['person_id']} is not on list {found['list']}: {decision['decision']}."
@@ -194,7 +195,8 @@ def explanation(found: Mapping[str, Any]) -> RenderableType:
     if score:
         lines.append(
             Text(
-                f"score {score['score']:.1%}, percentile {score['percentile']} of 100, tier {score['tier']}, by {found['version']}"
+                f"score {score['score']:.1%}, percentile {score['percentile']} of 100, "
+                f"tier {score['tier']}, by {found['version']}"
             )
         )
     lines += [Text(f"  - {reason}") for reason in found["reasons"]]

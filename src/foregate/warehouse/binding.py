@@ -34,6 +34,18 @@ def bind(warehouse: DuckDB, sources: Mapping[str, Source], folder: Path) -> dict
     return found
 
 
+def unstable(warehouse: DuckDB, sources: Mapping[str, Source], folder: Path) -> list[str]:
+    """Return the query sources that give other rows when they are asked twice: a tie without an order, or chance."""
+    found = []
+    for name, source in sources.items():
+        if source.query is not None:
+            first = warehouse.fingerprint(view_name(name))
+            warehouse.create("asked_again", _query(name, folder / source.query, folder))
+            found += [name] if warehouse.fingerprint("asked_again") != first else []
+            warehouse.drop("asked_again")
+    return found
+
+
 def _bind_table(warehouse: DuckDB, name: str, table: str) -> None:
     if not warehouse.exists(table):
         raise DataError(

@@ -3,8 +3,10 @@
 A row counts in the eyes of a day `as_of` when it was known before it and its condition holds. Each atom of the
 condition that compares a date with `as_of` turns true, or stops being true, on one day; a conjunction is therefore
 true on one interval of days, [enter, leave). The count on any day is the sum of +1 at every enter and -1 at every
-leave up to it.
-A disjunction is counted by inclusion and exclusion.
+leave up to it. A disjunction is counted by inclusion and exclusion.
+
+Most rows of a long history are over before the first lead, or begin after the last. Each atom is therefore also asked
+of the first or the last as_of alone (`bounds`): a comparison with a constant, which an engine answers while it reads.
 """
 
 from __future__ import annotations
@@ -22,21 +24,41 @@ from foregate.warehouse.features import AS_OF, FeatureFile
 from foregate.warehouse.sources import Source, view_name
 
 _DAY, _PROBE, _ENTER, _LEAVE = "day__", "probe__", "enter__", "leave__"
+_FIRST, _LAST = "first__", "last__"
 _NEVER = exp.cast(exp.Literal.string("9999-12-31"), "date")
 _MOST_ALTERNATIVES = 3
 _WHOLE_DAYS = frozenset({"DAY", "DAYS", "WEEK", "WEEKS"})
+_WHOLE_MONTHS = frozenset({"MONTH", "MONTHS", "QUARTER", "QUARTERS", "YEAR", "YEARS"})
 
 
 @dataclass(frozen=True)
 class _Stay:
-    """When a row counts: it enters on the last of `enters`, leaves on the first of `leaves`, if `rows` hold."""
+    """When a row counts: it enters on the last of `enters`, leaves on the first of `leaves`, if `rows` hold.
+
+    `bounds` follow from the others for any day between the first and the last as_of (columns of those names stand for
+    them). `seen` and `unseen` are the late columns that must be known, or must not be.
+    """
 
     enters: tuple[exp.Expr, ...] = ()
     leaves: tuple[exp.Expr, ...] = ()
     rows: tuple[exp.Expr, ...] = ()
+    bounds: tuple[exp.Expr, ...] = ()
+    seen: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
 
     def meet(self, other: _Stay) -> _Stay:
-        return _Stay(self.enters + other.enters, self.leaves + other.leaves, self.rows + other.rows)
+        return _Stay(
+            self.enters + other.enters,
+            self.leaves + other.leaves,
+            self.rows + other.rows,
+            self.bounds + other.bounds,
+            self.seen | other.seen,
+            self.unseen | other.unseen,
+        )
+
+    @property
+    def possible(self) -> bool:
+        return not self.seen & self.unseen
 
 
 class _NotCountable(Exception):  # noqa: N818 - a signal inside this module, never seen outside
@@ -45,7 +67,7 @@ class _NotCountable(Exception):  # noqa: N818 - a signal inside this module, nev
 
 def counts_by_change(
     file: FeatureFile, source: Source, types: Mapping[str, str], pairs: str, key: str
-) -> list[tuple[str, exp.Select]] | None:
+) -> list[tuple[str, exp.Query]] | None:
     """Return the steps (name, select) that end in one row per (key, as_of) with the file's features.
 
     None when any aggregate is not a plain count, or a condition does more than compare dates with as_of: such a file
@@ -56,24 +78,18 @@ def counts_by_change(
         stays = [_signed_stays(condition, source, types) for condition in counts]
     except _NotCountable:
         return None
-    prefix = file.name
     branches = [
-        branch
+        _stays(stay, [sign if i == place else 0 for i in range(len(counts))], source, file.source or "", pairs, key)
         for place, signed in enumerate(stays)
         for sign, stay in signed
-        for branch in _changes(stay, sign, place, len(counts), source, file.source or "", pairs, key)
     ]
-    union: exp.Query = branches[0]
-    for branch in branches[1:]:
-        union = exp.union(union, branch, distinct=False)
-    sums = [exp.alias_(exp.Sum(this=exp.column(_count(i))), _count(i)) for i in range(len(counts))]
-    by_day = (
-        exp.select(key, _DAY, *sums)
-        .from_(exp.alias_(exp.Subquery(this=union), "changes", table=True))
-        .group_by(key, _DAY)
-    )
+    if not branches:
+        return None
+    leaving = any(stay.leaves for signed in stays for _, stay in signed)
+    prefix = file.name
     return [
-        (f"{prefix}_changes", by_day),
+        (f"{prefix}_stays", _all(branches)),
+        (f"{prefix}_changes", _changes(f"{prefix}_stays", pairs, key, len(counts), leaving=leaving)),
         (f"{prefix}_running", _running(f"{prefix}_changes", pairs, key, len(counts))),
         (prefix, exp.select(key, AS_OF, *outputs).from_(f"{prefix}_running").where(exp.column(_PROBE).eq(1))),
     ]
@@ -127,14 +143,20 @@ def _signed_stays(condition: exp.Expr, source: Source, types: Mapping[str, str])
             met = chosen[0]
             for stay in chosen[1:]:
                 met = met.meet(stay)
-            signed.append((1 if size % 2 else -1, met))
+            if met.possible:
+                signed.append((1 if size % 2 else -1, met))
     return signed
 
 
 def _stay(alternative: exp.Expr, source: Source, types: Mapping[str, str]) -> _Stay:
     bare = alternative.unnest()
     atoms = list(bare.flatten()) if isinstance(bare, exp.And) else [bare]
-    stay = _Stay(enters=(_next(known_day(source)),), rows=(known_day(source).is_(exp.null()).not_(),))
+    known = known_day(source)
+    stay = _Stay(
+        enters=(_next(known),),
+        rows=(known.copy().is_(exp.null()).not_(),),
+        bounds=(known.copy() < exp.column(_LAST),),
+    )
     for atom in atoms:
         stay = stay.meet(_atom(atom.unnest(), source, types))
     return stay
@@ -175,10 +197,12 @@ def _negated(core: exp.Expr) -> exp.Expr:
 def _presence(column: exp.Expr, known: str, *, there: bool) -> _Stay:
     """Return when a late column is seen (or is still NULL in the eyes of that day)."""
     value, seen = column.copy(), day(exp.column(known))
+    name = frozenset({value.name})
     both = exp.and_(value.is_(exp.null()).not_(), seen.copy().is_(exp.null()).not_())
     if there:
-        return _Stay(enters=(_next(seen),), rows=(both,))
-    return _Stay(leaves=(exp.case().when(both, _next(seen)),))
+        return _Stay(enters=(_next(seen),), rows=(both,), bounds=(seen.copy() < exp.column(_LAST),), seen=name)
+    still = exp.or_(value.copy().is_(exp.null()), seen.copy().is_(exp.null()), seen.copy() >= exp.column(_FIRST))
+    return _Stay(leaves=(exp.case().when(both, _next(seen)),), bounds=(still,), unseen=name)
 
 
 def _comparison(core: exp.Expr, late: Mapping[str, str], types: Mapping[str, str]) -> _Stay:
@@ -190,14 +214,19 @@ def _comparison(core: exp.Expr, late: Mapping[str, str], types: Mapping[str, str
     if not isinstance(left, exp.Column) or left.name == AS_OF or types.get(left.name, "").upper() != "DATE":
         raise _NotCountable
     first = _first_day(left, right, strictly=operator in (exp.LT, exp.GTE))
-    rows: tuple[exp.Expr, ...] = (left.copy().is_(exp.null()).not_(),)
-    enters: tuple[exp.Expr, ...] = ()
-    if left.name in late:
-        seen = day(exp.column(late[left.name]))
-        enters, rows = (_next(seen),), (*rows, seen.copy().is_(exp.null()).not_())
-    if operator in (exp.LT, exp.LTE):
-        return _Stay(enters=(*enters, first), rows=rows)
-    return _Stay(enters=enters, leaves=(first,), rows=rows)
+    begins = operator in (exp.LT, exp.LTE)
+    stay = _Stay(
+        enters=(first,) if begins else (),
+        leaves=() if begins else (first,),
+        rows=(left.copy().is_(exp.null()).not_(),),
+        bounds=(operator(this=left.copy(), expression=_asked_of(right, _LAST if begins else _FIRST)),),
+    )
+    return stay.meet(_presence(left, late[left.name], there=True)) if left.name in late else stay
+
+
+def _asked_of(moment: exp.Expr, end: str) -> exp.Expr:
+    """Return the moment with as_of at one end of the leads: later as_of, later moment, so an end bounds them all."""
+    return day(moment.copy().transform(lambda n: exp.column(end) if isinstance(n, exp.Column) else n))
 
 
 def _first_day(column: exp.Expr, moment: exp.Expr, *, strictly: bool) -> exp.Expr:
@@ -213,8 +242,11 @@ def _first_day(column: exp.Expr, moment: exp.Expr, *, strictly: bool) -> exp.Exp
     if not isinstance(moment.this, exp.Column) or moment.this.name != AS_OF:
         raise _NotCountable
     interval, back = moment.expression, exp.Add if isinstance(moment, exp.Sub) else exp.Sub
+    unit = interval.text("unit").upper()
+    if unit not in _WHOLE_DAYS | _WHOLE_MONTHS:
+        raise _NotCountable
     base = day(back(this=day(column), expression=interval.copy()))
-    if interval.text("unit").upper() in _WHOLE_DAYS:
+    if unit in _WHOLE_DAYS:
         return _next(base) if strictly else base
     compare = exp.GT if strictly else exp.GTE
     found = exp.case()
@@ -225,39 +257,69 @@ def _first_day(column: exp.Expr, moment: exp.Expr, *, strictly: bool) -> exp.Exp
     return found.else_(plus_days(base, 4))
 
 
-def _changes(
-    stay: _Stay, sign: int, place: int, counts: int, source: Source, name: str, pairs: str, key: str
-) -> list[exp.Select]:
-    """Return the selects that enter and leave a stay: key, day and one signed column per count.
+def _stays(stay: _Stay, values: Sequence[int], source: Source, name: str, pairs: str, key: str) -> exp.Select:
+    """Return one row per source row that counts on some day between the first and the last as_of."""
+    ends = {_FIRST: exp.Min, _LAST: exp.Max}
 
-    Days before the first as_of of a key's pairs matter only by their sum, so they are moved up to the first as_of of
-    all: most of a long history then folds into one row per key.
-    """
+    def at_end(node: exp.Expr) -> exp.Expr:
+        """Compute the bound where the pairs are read, so that the source is compared with a constant."""
+        if not isinstance(node, exp.Cast | exp.Column):
+            return node
+        found = next((c.name for c in node.find_all(exp.Column) if c.name in ends), None)
+        if found is None:
+            return node
+        end = ends[found](this=exp.column(AS_OF))
+        inner = node.transform(lambda n: end.copy() if isinstance(n, exp.Column) else n)
+        return exp.select(inner).from_(pairs).subquery()
+
+    bounds = [bound.copy().transform(at_end) for bound in stay.bounds]
+    leave = _most(tuple(_or_never(x) for x in stay.leaves), exp.Least) if stay.leaves else _NEVER.copy()
     inner = exp.select(
         exp.column(source.key).as_(key),
         exp.alias_(_most(stay.enters, exp.Greatest), _ENTER),
-        exp.alias_(
-            _most(tuple(_or_never(x) for x in stay.leaves), exp.Least) if stay.leaves else _NEVER.copy(), _LEAVE
-        ),
+        exp.alias_(leave, _LEAVE),
         copy=False,
     ).from_(view_name(name), copy=False)
     keys = exp.select(key).from_(pairs)
-    inner = inner.where(*stay.rows, exp.column(source.key).isin(query=keys), copy=False)
-    stays = exp.alias_(exp.Subquery(this=inner), "stays", table=True)
-    first = exp.select(exp.Min(this=exp.column(AS_OF))).from_(pairs).subquery()
-    last = exp.select(exp.Max(this=exp.column(AS_OF))).from_(pairs).subquery()
-    met = exp.LT(this=exp.column(_ENTER), expression=exp.column(_LEAVE))
-    found = []
-    for moment, value in ((_ENTER, sign), (_LEAVE, -sign)) if stay.leaves else ((_ENTER, sign),):
-        moved = exp.Greatest(this=exp.column(moment), expressions=[first.copy()])
-        values = [exp.alias_(exp.Literal.number(value if i == place else 0), _count(i)) for i in range(counts)]
-        in_time = exp.LTE(this=exp.column(moment), expression=last.copy())
-        found.append(
-            exp.select(key, exp.alias_(moved, _DAY), *values, copy=False)
-            .from_(stays.copy(), copy=False)
-            .where(met.copy(), in_time, copy=False)
+    inner = inner.where(*stay.rows, *bounds, exp.column(source.key).isin(query=keys), copy=False)
+    return (
+        exp.select(key, _ENTER, _LEAVE, *(exp.alias_(exp.Literal.number(v), _count(i)) for i, v in enumerate(values)))
+        .from_(exp.alias_(exp.Subquery(this=inner), "found", table=True))
+        .where(
+            exp.column(_ENTER) < exp.column(_LEAVE),
+            exp.column(_ENTER) <= _end(pairs, exp.Max),
+            exp.column(_LEAVE) > _end(pairs, exp.Min),
         )
-    return found
+    )
+
+
+def _changes(stays: str, pairs: str, key: str, counts: int, *, leaving: bool) -> exp.Select:
+    """Return the sum of changes by key and day.
+
+    Days before the first as_of of the pairs matter only by their sum, so they are moved up to it: most of a long
+    history then folds into one row per key.
+    """
+    moved = exp.Greatest(this=exp.column(_ENTER), expressions=[_end(pairs, exp.Min)])
+    names = [_count(i) for i in range(counts)]
+    changes = [exp.select(key, exp.alias_(moved, _DAY), *names).from_(stays)]
+    if leaving:
+        back = [exp.alias_(exp.Neg(this=exp.column(n)), n) for n in names]
+        in_time = exp.column(_LEAVE) <= _end(pairs, exp.Max)
+        changes.append(exp.select(key, exp.column(_LEAVE).as_(_DAY), *back).from_(stays).where(in_time))
+    sums = [exp.alias_(exp.Sum(this=exp.column(n)), n) for n in names]
+    merged = exp.alias_(exp.Subquery(this=_all(changes)), "changes", table=True)
+    return exp.select(key, _DAY, *sums).from_(merged).group_by(key, _DAY)
+
+
+def _end(pairs: str, which: type[exp.Min] | type[exp.Max]) -> exp.Expr:
+    return exp.select(which(this=exp.column(AS_OF))).from_(pairs).subquery()
+
+
+def _all(selects: Sequence[exp.Query]) -> exp.Query:
+    union = selects[0]
+    for select in selects[1:]:
+        union = exp.union(union, select, distinct=False)
+    return union
 
 
 def _running(changes: str, pairs: str, key: str, counts: int) -> exp.Select:

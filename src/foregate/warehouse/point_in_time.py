@@ -63,57 +63,58 @@ def compile_features(
     ordered = _ordered(files, spine)
     types = _key_types(ordered, columns, spine)
     built = exp.select().with_("stage_0", as_=_opened(spine))
-    stage, names = "stage_0", list[str]()
-    for place, file in enumerate(ordered, start=1):
-        built, joined = _stage(built, file, stage, sources, columns, spine, types, by_change)
+    stage, asked = "stage_0", set[str]()
+    for place, level in enumerate(_levels(ordered, spine), start=1):
+        joined = exp.select(f"{stage}.*").from_(stage)
+        for file in level:
+            if file.source is None or file.source == spine.own:
+                joined.select(*(exp.alias_(t, n) for n, t in _own(file, spine, stage).items()), copy=False)
+                continue
+            source, theirs = _keyed(sources[file.source], file, columns[file.source]), columns[file.source]
+            of = _key_of(file, source, theirs, types, spine)
+            pairs = f"{of}_pairs"
+            if pairs not in asked:
+                built.with_(pairs, as_=_asked(stage, of), copy=False)
+                asked.add(pairs)
+            for name, step in _answers(file, source, theirs, pairs, by_change):
+                built.with_(name, as_=step, copy=False)
+            _join(joined, file, stage, of)
         stage = f"stage_{place}"
-        built = built.with_(stage, as_=joined, copy=False)
-        names += list(file.outputs)
+        built.with_(stage, as_=joined, copy=False)
+    names = [name for file in ordered for name in file.outputs]
     final = built.select(*(exp.column(n) for n in (SUBJECT, AS_OF, *names))).from_(stage)
     return Compiled(final, tuple(names))
 
 
-def _stage(
-    built: exp.Select,
-    file: FeatureFile,
-    stage: str,
-    sources: Mapping[str, Source],
-    columns: Mapping[str, Mapping[str, str]],
-    spine: Spine,
-    types: Mapping[str, str],
-    by_change: bool,
-) -> tuple[exp.Select, exp.Select]:
-    """Return the statement with the file's own steps added, and the select that adds its features to the leads."""
-    if file.source is None or file.source == spine.own:
-        wrapped = _own(file, spine)
-        return built, exp.select("*", *(exp.alias_(t, n) for n, t in wrapped.items())).from_(stage)
-    source = _keyed(sources[file.source], file, columns[file.source])
-    named = file.of or source.key
-    _same_type(file, named, source, columns[file.source], types)
-    of = named if named in types and named not in spine.columns else _mine(named)
-    pairs = f"{file.name}_pairs"
-    built = built.with_(
-        pairs,
-        as_=exp.select(exp.alias_(exp.column(of), _KEY), exp.column(AS_OF))
-        .distinct()
-        .from_(stage)
-        .where(exp.column(of).is_(exp.null()).not_()),
-    )
-    counted = None
-    if by_change and file.of:
-        counted = counts_by_change(file, source, columns[file.source], pairs, _KEY)
-    if counted:
-        for name, step in counted:
-            built = built.with_(name, as_=step, copy=False)
-    else:
-        built = built.with_(f"{file.name}_known", as_=_known_rows(file, source, columns[file.source], pairs))
-        built = built.with_(file.name, as_=_grouped(file, columns[file.source]))
-    return built, _joined(file, stage, of)
+def _asked(stage: str, of: str) -> exp.Select:
+    """Return the distinct (key, as_of) of the leads that have the key: what the sources are asked for."""
+    there = exp.column(of).is_(exp.null()).not_()
+    return exp.select(exp.alias_(exp.column(of), _KEY), exp.column(AS_OF)).distinct().from_(stage).where(there)
+
+
+def _answers(
+    file: FeatureFile, source: Source, columns: Mapping[str, str], pairs: str, by_change: bool
+) -> list[tuple[str, exp.Query]]:
+    """Return the steps (name, query) of which the last gives the file's features, one row per (key, as_of)."""
+    counted = counts_by_change(file, source, columns, pairs, _KEY) if by_change and file.of else None
+    return counted or [
+        (f"{file.name}_known", _known_rows(file, source, columns, pairs)),
+        (file.name, _grouped(file)),
+    ]
 
 
 def _keyed(source: Source, file: FeatureFile, columns: Mapping[str, str]) -> Source:
     """Return the source keyed by its column of the same name as `of`, where it has one; else by its own key."""
     return source.model_copy(update={"key": file.of}) if file.of and file.of in columns else source
+
+
+def _key_of(
+    file: FeatureFile, source: Source, columns: Mapping[str, str], types: Mapping[str, str], spine: Spine
+) -> str:
+    """Return the column of the leads that keys the file: a feature by its name, a lead's own column renamed."""
+    named = file.of or source.key
+    _same_type(file, named, source, columns, types)
+    return named if named in types and named not in spine.columns else _mine(named)
 
 
 def _opened(spine: Spine) -> exp.Select:
@@ -126,10 +127,14 @@ def _mine(column: str) -> str:
     return f"own__{column}"
 
 
-def _own(file: FeatureFile, spine: Spine) -> dict[str, exp.Expr]:
-    """Return the outputs over the lead's own columns; late ones are NULL in the eyes of anyone before their day."""
+def _own(file: FeatureFile, spine: Spine, stage: str) -> dict[str, exp.Expr]:
+    """Return the outputs over the stage's columns; late ones are NULL in the eyes of anyone before their day."""
+
+    def named(node: exp.Expr) -> exp.Expr:
+        return exp.column(node.name, table=stage) if isinstance(node, exp.Column) else node
+
     if file.source is None:
-        return dict(file.outputs)
+        return {name: tree.copy().transform(named) for name, tree in file.outputs.items()}
     missing = sorted(file.columns() - set(spine.columns))
     if missing:
         raise FeatureError(
@@ -146,7 +151,7 @@ def _own(file: FeatureFile, spine: Spine) -> dict[str, exp.Expr]:
         value = exp.column(_mine(node.name))
         return _if_known(value, exp.column(_mine(known))) if known else value
 
-    return {name: tree.copy().transform(seen) for name, tree in file.outputs.items()}
+    return {name: tree.copy().transform(seen).transform(named) for name, tree in file.outputs.items()}
 
 
 def _if_known(value: exp.Expr, known: exp.Expr) -> exp.Expr:
@@ -155,45 +160,58 @@ def _if_known(value: exp.Expr, known: exp.Expr) -> exp.Expr:
 
 
 def _known_rows(file: FeatureFile, source: Source, types: Mapping[str, str], pairs: str) -> exp.Select:
-    """Return every (key, as_of) with the source rows known before it; a pair without rows keeps one empty row."""
+    """Return every (key, as_of) with the rows known before it that fit; a pair without rows keeps one empty row."""
     late = source.late()
-    kept: list[exp.Expr] = [exp.column(_KEY, table="p"), exp.column(AS_OF, table="p")]
-    for name in (n for n in types if n in file.columns()):
+    as_of = exp.column(AS_OF, table="p")
+
+    def seen(name: str) -> exp.Expr:
         value: exp.Expr = exp.column(name, table="s")
-        if name in late:
-            before = exp.LT(this=day(exp.column(late[name], table="s")), expression=exp.column(AS_OF, table="p"))
-            value = exp.case().when(before, value)
-        kept.append(exp.alias_(value, name))
+        if name not in late:
+            return value
+        return exp.case().when(day(exp.column(late[name], table="s")) < as_of, value)
+
+    def eyes(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Column):
+            return node
+        return as_of.copy() if node.name == AS_OF else exp.paren(seen(node.name))
+
+    kept: list[exp.Expr] = [exp.column(_KEY, table="p"), as_of.copy()]
+    kept += [exp.alias_(seen(name), name) for name in types if name in file.columns()]
     kept.append(exp.alias_(exp.column(source.key, table="s").is_(exp.null()).not_(), _THERE))
-    known = exp.LT(this=known_day(source, "s"), expression=exp.column(AS_OF, table="p"))
+    fits: list[exp.Expr] = [
+        exp.column(source.key, table="s").eq(exp.column(_KEY, table="p")),
+        exp.LT(this=known_day(source, "s"), expression=as_of.copy()),
+    ]
+    if file.where:
+        fits.append(file.where.copy().transform(eyes))
     return (
         exp.select(*kept)
         .from_(exp.alias_(exp.to_table(pairs), "p", table=True))
         .join(
             exp.alias_(exp.to_table(view_name(file.source or "")), "s", table=True),
-            on=exp.and_(exp.column(source.key, table="s").eq(exp.column(_KEY, table="p")), known),
+            on=exp.and_(*fits),
             join_type="left",
         )
     )
 
 
-def _grouped(file: FeatureFile, types: Mapping[str, str]) -> exp.Select:
+def _grouped(file: FeatureFile) -> exp.Select:
     """Return the aggregates over the rows that are there, one row per (key, as_of)."""
-    outputs = [exp.alias_(_over_rows(tree.copy(), file.where), name) for name, tree in file.outputs.items()]
+    outputs = [exp.alias_(_over_rows(tree.copy()), name) for name, tree in file.outputs.items()]
     return exp.select(exp.column(_KEY), exp.column(AS_OF), *outputs).from_(f"{file.name}_known").group_by(_KEY, AS_OF)
 
 
-def _over_rows(tree: exp.Expr, where: exp.Expr | None) -> exp.Expr:
-    """Return the expression with every aggregate limited to rows that are there and fit the file's condition."""
+def _over_rows(tree: exp.Expr) -> exp.Expr:
+    """Return the expression with every aggregate limited to rows that are there."""
     if isinstance(tree, exp.Filter):
-        return _limited(tree.this, exp.and_(exp.column(_THERE), where, tree.expression.this))
+        return _limited(tree.this, exp.and_(exp.column(_THERE), tree.expression.this))
     if isinstance(tree, AGGREGATES):
-        return _limited(tree, exp.and_(exp.column(_THERE), where))
+        return _limited(tree, exp.column(_THERE))
     for key, child in list(tree.args.items()):
         if isinstance(child, exp.Expr):
-            tree.set(key, _over_rows(child, where))
+            tree.set(key, _over_rows(child))
         elif isinstance(child, list):
-            tree.set(key, [_over_rows(c, where) if isinstance(c, exp.Expr) else c for c in child])
+            tree.set(key, [_over_rows(c) if isinstance(c, exp.Expr) else c for c in child])
     return tree
 
 
@@ -224,13 +242,26 @@ def _field(name: str, value: exp.Expr) -> exp.Expr:
     return exp.PropertyEQ(this=exp.to_identifier(name), expression=value.copy())
 
 
-def _joined(file: FeatureFile, stage: str, of: str) -> exp.Select:
+def _join(joined: exp.Select, file: FeatureFile, stage: str, of: str) -> None:
+    """Add the file's features to the leads; a lead without the key has none."""
     on = exp.and_(
         exp.column(_KEY, table=file.name).eq(exp.column(of, table=stage)),
         exp.column(AS_OF, table=file.name).eq(exp.column(AS_OF, table=stage)),
     )
-    outputs = [exp.alias_(exp.column(n, table=file.name), n) for n in file.outputs]
-    return exp.select(f"{stage}.*", *outputs).from_(stage).join(file.name, on=on, join_type="left")
+    joined.select(*(exp.alias_(exp.column(n, table=file.name), n) for n in file.outputs), copy=False)
+    joined.join(file.name, on=on, join_type="left", copy=False)
+
+
+def _levels(ordered: Sequence[FeatureFile], spine: Spine) -> list[list[FeatureFile]]:
+    """Return the files in as few steps as their needs allow: the leads are carried along once a step."""
+    level_of: dict[str, int] = {}
+    levels: list[list[FeatureFile]] = []
+    for file in ordered:
+        level = max((level_of[need] + 1 for need in _needs(file, spine)), default=0)
+        levels[level:] = levels[level:] or [[]]
+        levels[level].append(file)
+        level_of |= dict.fromkeys(file.outputs, level)
+    return levels
 
 
 def _ordered(files: Sequence[FeatureFile], spine: Spine) -> list[FeatureFile]:

@@ -1,4 +1,4 @@
-"""The poison test: rewrite every row that was unknown at a day with garbage, recompute, and demand the same features."""
+"""The poison test: rewrite every row unknown at a day with garbage, recompute, and demand the same features."""
 
 from __future__ import annotations
 

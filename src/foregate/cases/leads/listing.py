@@ -93,7 +93,7 @@ def owners(settings: LeadsSettings, warehouse: Warehouse) -> list[int | str]:
 
 
 def explain(person: int, package: Package, warehouse: Warehouse) -> dict[str, object]:
-    """Return all that is known of one person on the last list built: decision, tier, score, reasons; empty if unknown."""
+    """Return all that is known of one person on a list: decision, tier, score, reasons; empty if unknown."""
     values = {"person": person}
     found = warehouse.table(f"select * from {DECISIONS} where person_id = $person", values).to_pylist()  # noqa: S608
     if not found:

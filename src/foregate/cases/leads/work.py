@@ -37,6 +37,7 @@ class Work:
     calendar: Calendar
     artifacts: Path
     fingerprints: Mapping[str, str]
+    unstable: Sequence[str] = ()
     champion: Callable[[], Champion | None] = lambda: None
     window_days: int = 0
     compiled: Compiled | None = None

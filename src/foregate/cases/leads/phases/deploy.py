@@ -14,7 +14,7 @@ from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
 from foregate.metrics.drift import psi
-from foregate.metrics.rates import rate, rate_difference
+from foregate.metrics.rates import rate_difference
 from foregate.modeling.measured import Measured
 from foregate.modeling.signature import is_text, sign, unseen
 from foregate.warehouse.point_in_time import SUBJECT
@@ -49,6 +49,8 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     texts = [n for n in work.compiled.features if is_text(train.column(n))] if work.compiled else []
     for name, count in unseen(scored, sign(train, texts)).items():
         yield made.rate("unseen_category_rate", count, rows, name)
+    if not texts:
+        yield made.nothing("unseen_category_rate", "no feature is a category")
     for name in package.trees.signature.names:
         yield _missing(made, name, train, scored)
     before, _ = package.score(train)
@@ -64,5 +66,6 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
 def _missing(made: Measured, name: str, train: pa.Table, scored: pa.Table) -> Evidence:
     now, before = scored.column(name).null_count, train.column(name).null_count
     shift = rate_difference(now, scored.num_rows, before, train.num_rows)
-    words = f"missing for {rate(now, scored.num_rows).value:.1%} of people, {rate(before, train.num_rows).value:.1%} in training"
+    here, there = now / max(scored.num_rows, 1), before / max(train.num_rows, 1)
+    words = f"missing for {here:.1%} of people, {there:.1%} in training"
     return made.estimate("missing_shift", shift, Unit.DIFFERENCE, name, words)

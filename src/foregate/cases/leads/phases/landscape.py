@@ -51,11 +51,22 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     )
     yield made.rate("converted_before_contact", early, max(contacted, 1))
     yield made.count("contacted_in_future", future, leads)
-    for name, source in work.sources.items():
-        if name != work.settings.source:
-            yield from _match(made, name, source, work, run)
-        yield from _range(made, name, source, run)
-        yield from _fill(made, name, source, work, run)
+    found = [e for name, source in list(work.sources.items()) for e in _source(made, name, source, work, run)]
+    yield from found
+    measured = {e.name for e in found}
+    if "match_rate" not in measured:
+        yield made.nothing("match_rate", "no other source is keyed by a column of the leads", 1.0)
+    if "dates_out_of_range" not in measured:
+        yield made.nothing("dates_out_of_range", "no source declares when its rows happened")
+    if "shortfall" not in measured:
+        yield made.nothing("shortfall", "no source declares both when rows happened and when they became known")
+
+
+def _source(made: Measured, name: str, source: Source, work: Work, run: Run) -> Iterator[Evidence]:
+    if name != work.settings.source:
+        yield from _match(made, name, source, work, run)
+    yield from _range(made, name, source, run)
+    yield from _fill(made, name, source, work, run)
 
 
 def _match(made: Measured, name: str, source: Source, work: Work, run: Run) -> Iterator[Evidence]:
@@ -77,7 +88,7 @@ def _match(made: Measured, name: str, source: Source, work: Work, run: Run) -> I
 
 def _range(made: Measured, name: str, source: Source, run: Run) -> Iterator[Evidence]:
     dated = [source.happened] if source.happened else []
-    dated += [c for c in source.late() if c.endswith("_on") or c.endswith("_at")]
+    dated += [c for c in source.late() if c.endswith(("_on", "_at"))]
     if dated:
         strange, rows = out_of_range(run.warehouse, view_name(name), dated, FIRST_DAY, run.as_of)
         words = f"{strange:,} rows with {' or '.join(dated)} before {FIRST_DAY} or after {run.as_of}"

@@ -56,7 +56,10 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     constant = _constant(rows, names)
     unlearned = work.settings.selection.not_learned
     varied = [n for n in names if n not in constant and n not in unlearned]
-    yield from _each(made, rows, test, varied)
+    each = list(_each(made, rows, test, varied))
+    yield from each
+    if not any(e.name == "not_finite" for e in each):
+        yield made.nothing("not_finite", "no feature is a floating-point number")
     yield from _twins(made, rows, varied)
     collinear = _copies(rows, varied, work.settings.selection.collinear_above, set(work.settings.selection.protected))
     work.dropped = {**{n: "one value on all rows" for n in constant}, **collinear}
@@ -128,7 +131,7 @@ def _say_the_same(left: Any, right: Any) -> bool:
 
 
 def _constant(rows: Rows, names: list[str]) -> list[str]:
-    return [n for n in names if len(rows.table.column(n).drop_null().unique()) <= FEWEST_VALUES]
+    return [n for n in names if len(rows.table.column(n).unique()) <= FEWEST_VALUES]
 
 
 def _copies(rows: Rows, names: list[str], limit: float, protected: set[str]) -> dict[str, str]:

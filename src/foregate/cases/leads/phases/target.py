@@ -14,7 +14,9 @@ from foregate.core.phase import Run
 from foregate.metrics.survival import maturity_window
 from foregate.modeling.measured import Measured, digest_of
 
-DOES = "Measures how long conversions take, sets the maturity window, and labels leads: converted, matured negative, censored."
+DOES = (
+    "Measures how long conversions take, sets the maturity window, labels leads: converted, matured negative, censored."
+)
 GATES = (
     Gate("conversions", at_least=100, effect=Effect.SIGN_OFF, why="the window is read off the conversions' delays"),
     Gate("window_days", at_most=90, why="labels that take a quarter to mature can not steer a month's list"),
@@ -26,7 +28,9 @@ GATES = (
 )
 
 _DELAYS = """
-select date_diff('day', contacted_on, converted_on) as delay, date_diff('day', contacted_on, cast($as_of as date)) as age
+select
+  date_diff('day', contacted_on, converted_on) as delay,
+  date_diff('day', contacted_on, cast($as_of as date)) as age
 from lead where contacted_on <= cast($as_of as date)
 """
 

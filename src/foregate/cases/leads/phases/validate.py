@@ -27,7 +27,7 @@ DOES = (
 BOTTOM = 0.2
 GATES = (
     Gate("auc_roc", at_least=0.55, min_rows=300, why="a ranking close to a coin"),
-    Gate("top_decile_lift", at_least=1.2, min_rows=300, why="the top of the list must be worth more than the rest"),
+    Gate("top_decile_lift", at_least=1.2, min_rows=50, why="the top of the list must be worth more than the rest"),
     Gate(
         "bottom_lift", at_most=1.0, effect=Effect.SIGN_OFF, why="the model deprioritises these: they must convert less"
     ),
@@ -175,7 +175,10 @@ def _champion(
     lift = lift_difference(rows.outcomes, scores, theirs, TOP, run.seed, level=made.level)
     yield made.estimate("champion_lift_difference", lift, Unit.DIFFERENCE, words="top decile, paired bootstrap")
     swapped = swap_set(rows.outcomes, scores, theirs, TOP, np.array(ids))
-    words = f"only ours {swapped.only_challenger_hits} of {swapped.only_challenger}, only theirs {swapped.only_champion_hits} of {swapped.only_champion}; McNemar mid-p {swapped.mid_p:.3f}"
+    words = (
+        f"only ours {swapped.only_challenger_hits} of {swapped.only_challenger}, "
+        f"only theirs {swapped.only_champion_hits} of {swapped.only_champion}; McNemar mid-p {swapped.mid_p:.3f}"
+    )
     yield made.count("champion_swap_set", swapped.only_challenger, len(rows), words=words)
     overlap = str(champion.trained_until) >= work.calendar.test_start.isoformat()
     words = f"{champion.version} was trained up to {champion.trained_until}" + (

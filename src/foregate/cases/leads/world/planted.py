@@ -37,7 +37,9 @@ def plant(
     match trap:
         case Trap.LEAK:
             noted = {**tables["leads"], "outcome_note": outcome_note(world, rng)}
-            return {**tables, "leads": noted, "person_today": person_today(world, ledger, rng)}
+            empty = words(np.full(len(tables["prospects"]["person_id"]), -1), ("qualified",))
+            asked = {**tables["prospects"], "outcome_note": empty}
+            return {**tables, "leads": noted, "prospects": asked, "person_today": person_today(world, ledger, rng)}
         case Trap.FANOUT:
             return {**tables, "firms": fan_out(tables["firms"], rng)}
         case Trap.TYPE:
