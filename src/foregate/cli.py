@@ -289,12 +289,30 @@ def demo(
     scale: Annotated[str, typer.Option(help="demo, or seeds: 76,859 leads and 1.57 M prospects.")] = "demo",
     trap: Annotated[str | None, typer.Option(help="Plant a fault: leak drift fanout type skew late-source.")] = None,
     signal: Annotated[bool, typer.Option(help="--no-signal: a world in which nothing can be learned.")] = True,
-    seed: int = 42,
+    seed: Annotated[int, typer.Option(help="The seed of the world.")] = 42,
+    picture: Annotated[Path | None, typer.Option(help="Also draw what is shown as an SVG.")] = None,
 ) -> None:
     """Lay a world of advisers with a known truth and take a model through it, to a list with its reasons."""
     from foregate.app.demo import play
 
-    raise typer.Exit(play(folder, scale, trap, seed, signal=signal, console=_console()))
+    console = _console(record=picture is not None)
+    code = play(folder, scale, trap, seed, signal=signal, console=console)
+    if picture is not None:
+        from foregate.report.picture import svg
+
+        picture.write_text(svg(console, "foregate demo"), encoding="utf-8")
+    raise typer.Exit(code)
+
+
+@cli.command()
+def docs(folder: Annotated[Path, typer.Argument(help="Where the pages go.")] = Path("docs")) -> None:
+    """Write the reference pages: every gate, setting and command, from the code itself."""
+    from foregate.app.reference import pages
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages(typer.main.get_command(cli)).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        _say(f"wrote {folder / name}")
 
 
 def main() -> None:
@@ -322,11 +340,11 @@ def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
 
 
-def _console(*, errors: bool = False) -> Console:
+def _console(*, errors: bool = False, record: bool = False) -> Console:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "160"))
-    return Console(stderr=errors, width=width, highlight=False, soft_wrap=False)
+    return Console(stderr=errors, width=width, highlight=False, record=record, force_terminal=record or None)
 
 
 def _say(text: str) -> None:

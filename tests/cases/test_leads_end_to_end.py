@@ -60,7 +60,7 @@ def test_an_honest_world_reaches_production_and_its_interval_holds_the_known_tru
     with honest.warehouse(f"run_{state.version}") as engine:
         truth = str(honest.project.path("data/truth.parquet"))
         found = engine.table(
-            f"select t.probability, s.slice from slice s join read_parquet('{truth}') t using (lead_id) where slice = 'test'"
+            f"select t.probability from slice s join read_parquet('{truth}') t using (lead_id) where slice = 'test'"
         )
     probability = found.column("probability").to_numpy()
     judged = state.phases["validate"].judged

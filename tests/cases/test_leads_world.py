@@ -315,7 +315,7 @@ def test_the_same_arguments_give_the_same_bytes(folder_of: Callable[..., Path], 
 @pytest.mark.parametrize(
     ("trap", "touched"),
     [
-        (Trap.LEAK, {"leads", "person_today"}),
+        (Trap.LEAK, {"leads", "prospects", "person_today"}),
         (Trap.FANOUT, {"firms"}),
         (Trap.TYPE, {"employment"}),
         (Trap.SKEW, {"person_snapshot"}),

@@ -19,6 +19,7 @@ from foregate.core.folds import champion
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import digest_of
 from foregate.warehouse.duckdb import DuckDB
+from foregate.warehouse.sources import view_name
 
 
 @dataclass(frozen=True)
@@ -139,20 +140,18 @@ def _last_list(app: App, name: str | None) -> Event:
     return fitting[-1]
 
 
-def _person(app: App, engine: DuckDB, lead: str) -> int | None:
+def _person(app: App, engine: DuckDB, lead: str) -> int | str | None:
     """Return the person of an id: itself when it was scored, else the person of the lead of that id."""
-    if not lead.lstrip("-").isdigit():
-        return None
-    number = int(lead)
-    known = engine.rows(f"select count(*) from {listing.DECISIONS} where person_id = $n", {"n": number})[0][0]  # noqa: S608
-    if known:
-        return number
-    settings = app.settings
-    found = engine.rows(
-        f"select {settings.person} from source_{settings.source} where {settings.lead} = $n",  # noqa: S608 - declared names
-        {"n": number},
+    decided = f"select person_id from {listing.DECISIONS} where cast(person_id as varchar) = $id"  # noqa: S608
+    of_lead = (
+        f"select {app.settings.person} from {view_name(app.settings.source)} "  # noqa: S608 - declared names
+        f"where cast({app.settings.lead} as varchar) = $id and {app.settings.person} is not null"
     )
-    return int(found[0][0]) if found and found[0][0] is not None else None
+    for sql in (decided, of_lead):
+        found = engine.rows(sql, {"id": lead})
+        if found:
+            return found[0][0]  # type: ignore[no-any-return]
+    return None
 
 
 def _same(event: Event, version: str, detail: dict[str, Any]) -> bool:

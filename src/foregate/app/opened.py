@@ -17,7 +17,7 @@ from foregate.cases.leads.lifecycle import MODEL, check_gates, lifecycle
 from foregate.cases.leads.matrix import check as check_matrix
 from foregate.cases.leads.packages import Package
 from foregate.cases.leads.scoring import compiled_for
-from foregate.cases.leads.settings import LeadsSettings
+from foregate.cases.leads.settings import LeadsSettings, check_lead_columns
 from foregate.cases.leads.work import Champion, Work
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
@@ -122,6 +122,7 @@ class App:
                 then="Declare the leads' table as a source.",
             )
         columns = bind(engine, declared.sources, self.project.folder)
+        check_lead_columns(settings, columns[settings.source], str(self.project.file))
         dates = settings.dates
         return Work(
             settings=settings,
@@ -157,6 +158,7 @@ class App:
             watch(Step("sources", "Reads every declared source and takes its fingerprint."))
             with self._remember_failure():
                 work = self.work(engine, on)
+                compile_features(work.files, _lagged(work), work.columns, work.spine("spine"), join_types=False)
             version = version_of(self.project, work, on)
             engine.use(schema_of(version))
             work.champion = lambda: self._champion(engine, work)

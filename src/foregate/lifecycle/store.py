@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from foregate.core.errors import ConfigurationError, LedgerBrokenError, NotAllowedError, OutsideError
-from foregate.core.event import Entry, Event, digest_of_row, from_json, seal, to_json
+from foregate.core.event import Entry, Event, digest_of_row, from_json, to_json
 from foregate.lifecycle.lease import alive, holder_name
 from foregate.lifecycle.schema import EVENTS, LEASES, SCHEMA, is_ready, make, written_by
 
@@ -56,7 +56,7 @@ class Store:
         for _ in range(_TRIES):
             try:
                 with self._writing() as link:
-                    entry = self._next(link, event)
+                    entry = self._next(link, event, body)
                     link.execute(
                         EVENTS.insert().values(
                             model=event.model,
@@ -130,14 +130,15 @@ class Store:
             then="Wait for it to end, or end that process.",
         )
 
-    def _next(self, link: sa.Connection, event: Event) -> Entry:
+    def _next(self, link: sa.Connection, event: Event, body: str) -> Entry:
         last = link.execute(
             sa.select(EVENTS.c.sequence, EVENTS.c.digest)
             .where(EVENTS.c.model == event.model)
             .order_by(EVENTS.c.sequence.desc())
             .limit(1)
         ).first()
-        return seal(event, (last.sequence if last else 0) + 1, last.digest if last else "")
+        sequence, previous = (last.sequence + 1, last.digest) if last else (1, "")
+        return Entry(sequence, event, previous, digest_of_row(sequence, previous, body))
 
     def _page(self, model: str, after: int, last: int) -> Sequence[Any]:
         """Return the next rows; the first page has no lower bound, so that a row before the first is seen too."""

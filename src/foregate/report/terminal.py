@@ -50,8 +50,8 @@ def phase_line(phase: str, state: State, seconds: float, judgements: Sequence[Ju
     head = Text.assemble(
         (f"  {phase:<10}", "bold"),
         (f" {state.value:<22}", STYLES[state]),
-        f"{passed} of {len(judgements)} gates",
-        f"{seconds:>8.1f} s",
+        f"{f'{passed} of {len(judgements)} gates':<18}",
+        f"{seconds:>6.1f} s",
     )
     return Group(head, *(_open_gate(j) for j in judgements if j.result is not Result.PASS))
 

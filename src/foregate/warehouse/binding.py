@@ -31,6 +31,13 @@ def bind(warehouse: DuckDB, sources: Mapping[str, Source], folder: Path) -> dict
             _bind_table(warehouse, name, str(source.table))
         found[name] = warehouse.columns(view_name(name))
         _check_columns(name, source, found[name])
+        if warehouse.count(_place(name)) == 0:
+            raise DataError(
+                f"source {name} ({source.file or source.query or source.table})",
+                found="no rows",
+                wanted="at least one",
+                then="Check the file, the table or the query's conditions.",
+            )
     return found
 
 

@@ -50,18 +50,20 @@ def compile_features(
     spine: Spine,
     *,
     by_change: bool = True,
+    join_types: bool = True,
 ) -> Compiled:
     """Return the statement that gives one row per lead of the spine: subject_id, as_of and all features.
 
     `columns` are names and engine types by source. `by_change=False` keeps every file on the plan that joins pairs, the
-    slow oracle of the fast one. Raises FeatureError for a file that reads what was not yet known, a name used twice, or
-    an `of` that nothing provides.
+    slow oracle of the fast one; `join_types=False` leaves keys of different type to a gate. Raises FeatureError for a
+    file that reads what was not yet known, a name used twice, or an `of` that nothing provides.
     """
     for file in files:
         if file.source != spine.own:
             check_feature(file, sources, columns)
     ordered = _ordered(files, spine)
-    types = _key_types(ordered, columns, spine)
+    found = _key_types(ordered, columns, spine)
+    types = found if join_types else dict.fromkeys(found, "")
     built = exp.select().with_("stage_0", as_=_opened(spine))
     stage, asked = "stage_0", set[str]()
     for place, level in enumerate(_levels(ordered, spine), start=1):

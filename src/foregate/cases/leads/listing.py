@@ -19,10 +19,11 @@ from foregate.cases.leads.work import SCORES
 from foregate.core.errors import ConfigurationError
 from foregate.core.ports import Warehouse
 from foregate.modeling.explanations import reasons
-from foregate.warehouse.point_in_time import SUBJECT, Spine
+from foregate.warehouse.point_in_time import SUBJECT, Spine, kind
 from foregate.warehouse.sources import view_name
 
 REASONS = 3
+ORIGINAL = "own_id"
 PEOPLE, DECISIONS, WATERFALL, EXPECTED = "list_people", "list_decisions", "list_waterfall", "list_expected"
 _LIST_COLUMNS = {
     "lead_id": "lead",
@@ -64,15 +65,16 @@ def build(
         request.as_of,
         request.seed,
     )
-    people = _with_reasons(built.people, package, warehouse)
+    people = _named(_with_reasons(built.people, candidates, package, warehouse), candidates)
+    decisions = _named(built.decisions, candidates)
     for name, table in (
-        (DECISIONS, built.decisions),
+        (DECISIONS, decisions),
         (WATERFALL, built.waterfall),
         (EXPECTED, built.expected),
         (PEOPLE, people),
     ):
         warehouse.load(name, table)
-    return monthly_list.Built(people, built.decisions, built.waterfall, built.expected, built.widened_by)
+    return monthly_list.Built(people, decisions, built.waterfall, built.expected, built.widened_by)
 
 
 def owners(settings: LeadsSettings, warehouse: Warehouse) -> list[int | str]:
@@ -92,7 +94,7 @@ def owners(settings: LeadsSettings, warehouse: Warehouse) -> list[int | str]:
     return [row[0] for row in warehouse.rows(tree.order_by(settings.owners.owner).sql(dialect=warehouse.dialect))]
 
 
-def explain(person: int, package: Package, warehouse: Warehouse) -> dict[str, object]:
+def explain(person: int | str, package: Package, warehouse: Warehouse) -> dict[str, object]:
     """Return all that is known of one person on a list: decision, tier, score, reasons; empty if unknown."""
     values = {"person": person}
     found = warehouse.table(f"select * from {DECISIONS} where person_id = $person", values).to_pylist()  # noqa: S608
@@ -142,7 +144,8 @@ def _candidates(request: Request, warehouse: Warehouse, columns: Mapping[str, Ma
     words = [c for c in dict.fromkeys([*features, *beside]) if c not in taken]
     excluded = [sqlglot.parse_one(e).as_(n) for n, e in exclusion_expressions(request.rules).items()]
     outer = exp.select(
-        exp.cast(exp.column(SUBJECT), "bigint").as_("person_id"),
+        _number(warehouse.columns(SCORES)[SUBJECT]).as_("person_id"),
+        exp.column(SUBJECT).as_(ORIGINAL),
         *(exp.column(f"list__{n}").as_(n) for n in {**listed, **flags}),
         "tier",
         "score",
@@ -151,6 +154,23 @@ def _candidates(request: Request, warehouse: Warehouse, columns: Mapping[str, Ma
         *excluded,
     ).from_(inner.subquery("joined"))
     return warehouse.table(outer.sql(dialect=warehouse.dialect))
+
+
+def _number(kind_of_id: str) -> exp.Expr:
+    """Return a whole number per person: the id itself, or its place in the order of ids that are text."""
+    if kind(kind_of_id) == "WHOLE":
+        return exp.cast(exp.column(SUBJECT), "bigint")
+    order = exp.Order(expressions=[exp.Ordered(this=exp.column(SUBJECT))])
+    return exp.Window(this=exp.RowNumber(), order=order)
+
+
+def _named(table: pa.Table, candidates: pa.Table) -> pa.Table:
+    """Return the table with the people's own ids in place of their numbers."""
+    if pa.types.is_integer(candidates.schema.field(ORIGINAL).type):
+        return table
+    own = dict(zip(candidates.column("person_id").to_pylist(), candidates.column(ORIGINAL).to_pylist(), strict=True))
+    ids = pa.array([own[n] for n in table.column("person_id").to_pylist()])
+    return table.set_column(table.column_names.index("person_id"), "person_id", ids)
 
 
 def _list_column(name: str, place: Population | None, there: Mapping[str, str]) -> exp.Expr:
@@ -169,9 +189,9 @@ def _same(left: str, one: str, right: str, other: str) -> exp.Expr:
     return exp.column(one, table=left).eq(exp.column(other, table=right))
 
 
-def _with_reasons(people: pa.Table, package: Package, warehouse: Warehouse) -> pa.Table:
+def _with_reasons(people: pa.Table, candidates: pa.Table, package: Package, warehouse: Warehouse) -> pa.Table:
     """Return the list with each person's top reasons."""
-    warehouse.load("list_order", people.select(["person_id", "list_rank"]))
+    warehouse.load("list_order", _named(people.select(["person_id", "list_rank"]), candidates))
     sql = (
         f"select f.* from {POPULATION_FEATURES} as f join list_order as o on o.person_id = f.{SUBJECT} "  # noqa: S608
         "order by o.list_rank"

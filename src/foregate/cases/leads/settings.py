@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Self
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from foregate.cases.leads.list_settings import ListSettings
 from foregate.cases.leads.matrix import MatrixSettings
+from foregate.core.errors import DataError
 from foregate.core.gate import Effect, Gate
 from foregate.modeling.boosted import TreeSettings
 
@@ -94,6 +96,29 @@ class ContactColumn(_Settings):
     """A lead's own column and when it is known: `at contact`, or from the day in another column."""
 
     known: str
+
+
+def check_lead_columns(settings: LeadsSettings, there: Mapping[str, str], file: str) -> None:
+    """Raise DataError for a column that `[leads]` names and the leads lack, or a day that is not one."""
+    named = {key: getattr(settings, key) for key in ("lead", "person", "contacted", "converted")}
+    named |= {f"keys {name}": name for name in settings.keys} | {f"columns {name}": name for name in settings.columns}
+    for key, column in named.items():
+        if column not in there:
+            raise DataError(
+                f"{file} [leads] {key}",
+                found=f"no column `{column}` in source {settings.source}",
+                wanted=f"one of {', '.join(there)}",
+                then="Correct the name, or the data.",
+            )
+    for key in ("contacted", "converted"):
+        kind = there[named[key]].upper()
+        if not kind.startswith(("DATE", "TIMESTAMP")) and kind != '"NULL"':
+            raise DataError(
+                f"{file} [leads] {key}",
+                found=f"`{named[key]}` of type {kind}",
+                wanted="a date or a timestamp",
+                then="Cast it in a query source, as in select strptime(day, '%d.%m.%Y')::date as day, ...",
+            )
 
 
 class LeadsSettings(_Settings):

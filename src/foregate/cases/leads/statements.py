@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cache
 from importlib.resources import files
 
@@ -13,6 +14,7 @@ from foregate.core.errors import ConfigurationError
 from foregate.core.ports import Warehouse
 from foregate.warehouse.days import day
 from foregate.warehouse.point_in_time import SUBJECT
+from foregate.warehouse.profile import literal
 from foregate.warehouse.sources import view_name
 
 
@@ -23,8 +25,8 @@ def statement(name: str, dialect: str) -> str:
     return sqlglot.parse_one(text, dialect="duckdb").sql(dialect=dialect)
 
 
-def leads_table(settings: LeadsSettings, *, contacted_only: bool) -> exp.Select:
-    """Return the leads under canonical names: lead_id, person_id, contacted_on, converted_on."""
+def leads_table(settings: LeadsSettings, contacted_by: date | None = None) -> exp.Select:
+    """Return the leads under canonical names (lead_id, person, contacted_on, converted_on), all or those contacted."""
     try:
         only = sqlglot.parse_one(settings.only, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
@@ -41,7 +43,9 @@ def leads_table(settings: LeadsSettings, *, contacted_only: bool) -> exp.Select:
         day(exp.column(settings.converted)).as_("converted_on"),
     ).from_(view_name(settings.source))
     selected = selected.where(only)
-    return selected.where(exp.column(settings.contacted).is_(exp.null()).not_()) if contacted_only else selected
+    if contacted_by is None:
+        return selected
+    return selected.where(day(exp.column(settings.contacted)) <= literal(contacted_by))
 
 
 def spine_of_leads(settings: LeadsSettings, columns: tuple[str, ...]) -> exp.Select:

@@ -23,7 +23,17 @@ DOES = "Counts the funnel, how many leads each source knows, dates out of range,
 FIRST_DAY = date(1950, 1, 1)
 GATES = (
     Gate("leads", at_least=1000, effect=Effect.SIGN_OFF, why="fewer leads can not carry a model"),
-    Gate("contacted_in_future", at_most=0, why="a contact after the as-of date can not be known"),
+    Gate(
+        "impossible_contacts",
+        at_most=0,
+        why="a contact before 1950 or a year after the as-of date",
+    ),
+    Gate(
+        "contacted_in_future",
+        at_most=0,
+        effect=Effect.INFORM,
+        why="after the as-of date: left out, not known then",
+    ),
     Gate(
         "converted_before_contact",
         at_most=0.02,
@@ -40,7 +50,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     """Yield the funnel, then each source's match, range and completeness; a lag to be measured is set here."""
     sql = statement("funnel", run.warehouse.dialect)
     made = Measured(run.as_of, digest_of(sql, run.version))
-    leads, contacted, converted, early, future, _ = run.warehouse.rows(sql, {"as_of": run.as_of})[0]
+    leads, contacted, converted, early, future, impossible = run.warehouse.rows(sql, {"as_of": run.as_of})[0]
     yield made.count("leads", leads, leads)
     yield made.rate("contacted_rate", contacted, leads)
     yield made.rate(
@@ -51,6 +61,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     )
     yield made.rate("converted_before_contact", early, max(contacted, 1))
     yield made.count("contacted_in_future", future, leads)
+    yield made.count("impossible_contacts", impossible, leads)
     found = [e for name, source in list(work.sources.items()) for e in _source(made, name, source, work, run)]
     yield from found
     measured = {e.name for e in found}

@@ -51,8 +51,8 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     run.warehouse.load("write_probe", pa.table({"written": [1]}))
     yield Measured(run.as_of, "write_probe").count("writable", row_count(run.warehouse, "write_probe"), 1)
     run.warehouse.drop("write_probe")
-    create(run.warehouse, "lead_all", leads_table(work.settings, contacted_only=False))
-    create(run.warehouse, "lead", leads_table(work.settings, contacted_only=True))
+    create(run.warehouse, "lead_all", leads_table(work.settings))
+    create(run.warehouse, "lead", leads_table(work.settings, run.as_of))
 
 
 def _or_nothing(made: Measured, name: str, found: Iterator[Evidence], words: str) -> Iterator[Evidence]:

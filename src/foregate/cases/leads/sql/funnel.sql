@@ -5,5 +5,7 @@ select
   count(converted_on) filter (where contacted_on is not null) as converted,
   count(*) filter (where converted_on < contacted_on) as converted_before_contact,
   count(*) filter (where contacted_on > cast($as_of as date)) as contacted_in_future,
-  count(*) - count(distinct lead_id) as doubled
+  count(*) filter (
+    where contacted_on < date '1950-01-01' or contacted_on > cast($as_of as date) + interval 366 day
+  ) as impossible_contacts
 from lead_all

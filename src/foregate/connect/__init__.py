@@ -1,1 +1,0 @@
-"""The world outside: files for people and other systems."""
