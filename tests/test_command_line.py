@@ -1,4 +1,4 @@
-"""The command line as a person meets it: exit codes, clean data on stdout, one clear error for each kind of bad input."""
+"""The command line as a person meets it: exit codes, clean data on stdout, one clear error for bad input."""
 
 import json
 import os
@@ -189,7 +189,8 @@ def future_dates(p: Path) -> None:
 
 
 def infinite_feature(p: Path) -> None:
-    sql = "select channel, company_size, case when company_size > 250 then 1 / 0.0 else company_size end as strange from leads"
+    strange = "case when company_size > 250 then 1 / 0.0 else company_size end as strange"
+    sql = f"select channel, company_size, {strange} from leads"
     (p / "features" / "contact.sql").write_text(sql)
 
 

@@ -25,7 +25,7 @@ def example(into: Path, *planted: str) -> App:
     for column in planted:
         last = 'reserved_room_type = "at contact"'
         swap(folder / "foregate.toml", last, f'{last}\n{column} = "at contact"')
-        for file in ("features/contact.sql", "sources/new_bookings.sql"):
+        for file in ("features/contact.sql", "sources/standing_bookings.sql"):
             swap(folder / file, "  reserved_room_type\n", f"  reserved_room_type,\n  {column}\n")
     return App(folder, actor="tester")
 

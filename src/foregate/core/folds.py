@@ -65,8 +65,8 @@ class VersionState:
 
     @property
     def state(self) -> State:
-        """The worst of its phases; a planned phase that has not run keeps the version from passing."""
-        states = [p.state for p in self.phases.values()]
+        """The worst of its planned phases; one that has not run keeps the version from passing."""
+        states = [p.state for p in self.phases.values() if p.name in self.planned]
         states += [State.NOT_RUN] if set(self.planned) - set(self.phases) else []
         stopped = [s for s in states if s in {State.BLOCKED, State.BROKE, State.RUNNING}]
         return max(stopped or states, key=_ORDER.index, default=State.NOT_RUN)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -279,10 +281,23 @@ def _durable(link: Any, _record: object) -> None:
     link.isolation_level = None
     cursor = link.cursor()
     cursor.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
-        cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor, time.monotonic() + _PATIENCE_SECONDS)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _write_ahead(cursor: Any, until: float) -> None:
+    """Switch the file to WAL; SQLite does not wait by itself when two processes do so at once."""
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+                cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin(link: sa.Connection) -> None:

@@ -1,52 +1,107 @@
-"""The model card's fixed part: what the version is made of; its numbers are rendered from the ledger beside it."""
+"""The model card: what a version is, on what it was judged and what not to trust it with, from the ledger alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+
+from foregate.core.evidence import Evidence
+from foregate.core.folds import VersionState, Waiver
+from foregate.core.gate import Judgement, Result
+from foregate.report.log import MARKS, wanted
+from foregate.report.words import number
+
+QUALITY = (
+    "auc_roc",
+    "auc_pr",
+    "top_decile_lift",
+    "bottom_rate",
+    "auc_gap",
+    "calibration_ratio",
+    "backtest_mean_auc",
+    "champion_auc_difference",
+)
+_TIERS = (
+    "tier_population",
+    "tier_rate",
+    "tier_shrunken_rate",
+    "test_tier_population",
+    "test_tier_rate",
+    "test_tier_lift",
+)
 
 
-class Windows(Protocol):
-    """The dates a card states."""
-
-    @property
-    def train_start(self) -> object: ...  # noqa: D102 - the name says it
-    @property
-    def train_end(self) -> object: ...  # noqa: D102
-    @property
-    def test_start(self) -> object: ...  # noqa: D102
-    @property
-    def test_end(self) -> object: ...  # noqa: D102
-    @property
-    def analysis_on(self) -> object: ...  # noqa: D102
-
-
-def model_card(
-    version: str,
-    source: str,
-    windows: Windows,
-    features: Sequence[str],
-    dropped: Mapping[str, str],
-    window_days: int,
-) -> str:
-    """Return the card in Markdown."""
-    lines = [
-        f"# Model card: {version}",
-        "",
-        f"Scores the probability that a lead of `{source}` converts within {window_days} days of its contact.",
-        "",
-        "| what | when |",
-        "|---|---|",
-        f"| trained on contacts | {windows.train_start} to {windows.train_end} |",
-        f"| judged on contacts | {windows.test_start} to {windows.test_end} |",
-        f"| nothing known after | {windows.analysis_on} |",
-        "",
-        f"## {len(features)} features",
-        "",
-        *(f"- `{name}`" for name in features),
-    ]
-    if dropped:
-        lines += ["", "## Left out", "", *(f"- `{name}`: {why}" for name, why in dropped.items())]
-    return "\n".join(
-        [*lines, "", "The numbers behind this version are in the ledger: `foregate show " + version + "`.", ""]
+def model_card(state: VersionState) -> str:
+    """Return the card in Markdown; a number the ledger does not have is not on it."""
+    found = [e for p in state.phases.values() if p.judged for e in p.judged.evidence]
+    judged = [j for p in state.phases.values() if p.judged for j in p.judged.judgements]
+    by_name = {e.label: e for e in found}
+    lines = [f"# Model card: {state.version}", "", f"**State:** {state.state}", ""]
+    if "window_days" in by_name:
+        lines += [
+            f"Scores the probability that a lead converts within {number(by_name['window_days'])} of its contact.",
+            "",
+        ]
+    lines += _windows(by_name)
+    lines += _features(found)
+    lines += _table(
+        "How good", ["measured", "value", "rows", "note"], [_row(e) for n in QUALITY for e in found if e.name == n]
     )
+    deciles = [
+        (e.subject, number(e), number(by_name[f"decile_lift[{e.subject}]"]), e.words)
+        for e in found
+        if e.name == "decile_rate"
+    ]
+    lines += _table(
+        "By decile of the test rows, highest scores first", ["decile", "rate", "lift", "converted"], deciles
+    )
+    lines += _table("Tiers", ["tier", *_TIERS], _tiers(found))
+    lines += _table(
+        "What did not pass",
+        ["gate", "result", "found", "wanted", "why it matters"],
+        [_open(j) for j in judged if j.result is not Result.PASS],
+    )
+    lines += _accepted("Accepted", state.waivers) + _accepted("Signed", state.signatures)
+    return "\n".join(lines)
+
+
+def _windows(by_name: dict[str, Evidence]) -> list[str]:
+    pairs = [("trained on contacts", "train_start", "train_end"), ("judged on contacts", "test_start", "test_end")]
+    rows = [
+        (what, f"{number(by_name[a])} to {number(by_name[b])}") for what, a, b in pairs if a in by_name and b in by_name
+    ]
+    rows += [("nothing known after", number(by_name["analysis_on"]))] if "analysis_on" in by_name else []
+    return _table("Windows", ["what", "when"], rows)
+
+
+def _features(found: Sequence[Evidence]) -> list[str]:
+    kept = next((e.words for e in found if e.name == "kept_features"), "")
+    dropped = [(f"`{e.subject}`", e.words) for e in found if e.name == "dropped"]
+    listed = ["## Features", "", kept, ""] if kept else []
+    return listed + _table("Left out", ["feature", "why"], dropped)
+
+
+def _tiers(found: Sequence[Evidence]) -> list[tuple[str, ...]]:
+    cells = {(e.name, e.subject): number(e) for e in found if e.name in _TIERS}
+    tiers = dict.fromkeys(subject for _, subject in cells)
+    return [(tier, *(cells.get((name, tier), "") for name in _TIERS)) for tier in tiers]
+
+
+def _row(found: Evidence) -> tuple[str, ...]:
+    return (found.label, number(found), f"{found.rows:,}", found.words)
+
+
+def _open(judgement: Judgement) -> tuple[str, ...]:
+    value = number(judgement.evidence) if judgement.evidence else "nothing"
+    return (judgement.label, MARKS[judgement.result], value, wanted(judgement), judgement.gate.why)
+
+
+def _accepted(title: str, waivers: Iterable[Waiver]) -> list[str]:
+    rows = [(w.by, w.gate or "the version", w.reason, w.until.isoformat()) for w in waivers]
+    return _table(title, ["by", "what", "why", "until"], rows)
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return [f"## {title}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body, ""]

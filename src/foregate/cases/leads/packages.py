@@ -70,7 +70,7 @@ class Package:
         }
 
 
-def write(package: Package, golden: pa.Table, folder: Path, card: bytes) -> str:
+def write(package: Package, golden: pa.Table, folder: Path) -> str:
     """Return the digest of the package written beside its golden rows: inputs and the scores they must give."""
     margins, probabilities = package.score(golden)
     names = package.trees.signature.names
@@ -80,7 +80,7 @@ def write(package: Package, golden: pa.Table, folder: Path, card: bytes) -> str:
         "margins": margins.tolist(),
         "probabilities": probabilities.tolist(),
     }
-    return artifacts.write(folder, {**package.files_of(), "golden.json": artifacts.to_json(rows), "card.md": card})
+    return artifacts.write(folder, {**package.files_of(), "golden.json": artifacts.to_json(rows)})
 
 
 def read(folder: Path, digest: str | None = None) -> Package:

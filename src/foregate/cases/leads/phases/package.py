@@ -15,7 +15,6 @@ from foregate.core.evidence import Evidence
 from foregate.core.gate import Gate
 from foregate.core.phase import Run
 from foregate.modeling.measured import Measured, digest_of
-from foregate.report.card import model_card
 
 DOES = "Writes the version in native formats with golden rows, and reads it back to score them again."
 GOLDEN_ROWS = 50
@@ -32,8 +31,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     every = max(1, len(rows) // GOLDEN_ROWS)
     golden = rows.table.take(pa.array(range(0, len(rows), every)[:GOLDEN_ROWS]))
     folder = work.artifacts / run.version
-    card = model_card(run.version, work.settings.source, work.calendar, work.selected, work.dropped, work.window_days)
-    work.digest = packages.write(package, golden, folder, card.encode())
+    work.digest = packages.write(package, golden, folder)
     made = Measured(run.as_of, work.digest[:12])
     again, _ = packages.read(folder, work.digest).score(golden)
     differ = int((np.abs(again - package.score(golden)[0]) > packages.GOLDEN_TOLERANCE).sum())

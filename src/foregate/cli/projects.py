@@ -1,0 +1,74 @@
+"""Verbs on projects: start one, check it, see its SQL, play the demo, write the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foregate.cli.root import Day, Json, app_of, cli, console_of, data, day_of, say
+
+
+@cli.command()
+def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path()) -> None:
+    """Write a fresh project: foregate.toml, tiers.toml, features/."""
+    from foregate.app.starting import lay_project
+
+    for path in lay_project(folder):
+        typer.echo(path)
+    say(f"next: put your leads in {folder / 'data'}, edit {folder / 'foregate.toml'}, then foregate -C {folder} check")
+
+
+@cli.command()
+def check(context: typer.Context, as_of: Day = None, as_json: Json = False) -> None:
+    """Check declarations, data and SQL as a run would, without running."""
+    compiled = app_of(context).check(day_of(as_of))
+    if as_json:
+        data({"features": list(compiled.features)})
+        return
+    say(f"fine: {len(compiled.features)} features compile to point in time: {', '.join(compiled.features)}")
+    say("next: foregate run leads")
+
+
+@cli.command()
+def sql(
+    context: typer.Context,
+    dialect: Annotated[str, typer.Option(help="duckdb, postgres, spark or bigquery.")] = "duckdb",
+    as_of: Day = None,
+) -> None:
+    """Print the compiled features: what was known at each lead's contact, as one statement."""
+    typer.echo(app_of(context).check(day_of(as_of)).sql(dialect))
+
+
+@cli.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option("--folder", help="Where to lay it.")] = Path("demo"),
+    scale: Annotated[str, typer.Option(help="demo, or seeds: 76,859 leads and 1.57 M prospects.")] = "demo",
+    trap: Annotated[str | None, typer.Option(help="Plant a fault: leak drift fanout type skew late-source.")] = None,
+    signal: Annotated[bool, typer.Option(help="--no-signal: a world in which nothing can be learned.")] = True,
+    seed: Annotated[int, typer.Option(help="The seed of the world.")] = 42,
+    picture: Annotated[Path | None, typer.Option(help="Also draw what is shown as an SVG.")] = None,
+) -> None:
+    """Lay a world of advisers with a known truth and take a model through it, to a list with its reasons."""
+    from foregate.app.demo import play
+
+    console = console_of(record=picture is not None)
+    code = play(folder, scale, trap, seed, signal=signal, console=console)
+    if picture is not None:
+        from foregate.report.picture import svg
+
+        picture.write_text(svg(console, "foregate demo"), encoding="utf-8")
+    raise typer.Exit(code)
+
+
+@cli.command()
+def docs(folder: Annotated[Path, typer.Argument(help="Where the pages go.")] = Path("docs")) -> None:
+    """Write the reference pages: every gate, setting and command, from the code itself."""
+    from foregate.app.reference import pages
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages(typer.main.get_command(cli)).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        say(f"wrote {folder / name}")

@@ -1,0 +1,80 @@
+"""The root of the command line: its options, and how a verb opens the project and speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from foregate.app import App
+
+cli = typer.Typer(
+    help="Business models to production through gates, and back out in seconds.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+lists = typer.Typer(help="Build, explain and export the month's list.", no_args_is_help=True)
+cli.add_typer(lists, name="list")
+
+Day = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day whose knowledge counts.")]
+Json = Annotated[bool, typer.Option("--json", help="Data on stdout, nothing else.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where gates only warned.")]
+By = Annotated[str, typer.Option("--by", help="The name of the person who accepts.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the ledger keeps it.")]
+Until = Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day it holds.")]
+Version = Annotated[str | None, typer.Argument(help="A version, by its first letters; else the newest.")]
+ListName = Annotated[str | None, typer.Option("--list", help="The list's name, as 2025_10; else the newest.")]
+
+
+@cli.callback()
+def options(
+    context: typer.Context,
+    project: Annotated[
+        Path, typer.Option("--project", "-C", envvar="FOREGATE_PROJECT", help="The project's folder.")
+    ] = Path(),
+    actor: Annotated[
+        str | None, typer.Option("--actor", envvar="FOREGATE_ACTOR", help="Who acts; else the login.")
+    ] = None,
+) -> None:
+    """Take business models to production through gates, and back out in seconds."""
+    context.obj = (project, actor)
+
+
+def app_of(context: typer.Context) -> App:
+    """Return the project that the options name, opened."""
+    from foregate.app import App
+
+    project, actor = context.obj
+    return App(project, actor)
+
+
+def day_of(given: datetime | None) -> date | None:
+    """Return the day of an option."""
+    return given.date() if given else None
+
+
+def console_of(*, errors: bool = False, record: bool = False) -> Console:
+    """Return a console: as wide as the terminal, or as COLUMNS says where there is none."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "160"))
+    return Console(stderr=errors, width=width, highlight=False, record=record, force_terminal=record or None)
+
+
+def say(text: str) -> None:
+    """Tell a person, on stderr."""
+    typer.echo(text, err=True)
+
+
+def data(value: Any) -> None:
+    """Print data as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=1, default=str, ensure_ascii=False))
