@@ -85,4 +85,5 @@ def _line(spine: str, row: dict[str, Any]) -> str:
     if "failed" in row:
         return f"{spine:10s} {row['peer']:28s} failed: {row['failed'][-200:]}"
     spread = f"{min(row['seconds']):.2f}..{max(row['seconds']):.2f}"
-    return f"{spine:10s} {row['peer']:28s} {row['best']:7.2f} s [{spread}] cpu {row['best_cpu']:.2f} s, {row['peak_mb']} MB"
+    used = f"cpu {row['best_cpu']:.2f} s, {row['peak_mb']} MB"
+    return f"{spine:10s} {row['peer']:28s} {row['best']:7.2f} s [{spread}] {used}"

@@ -35,13 +35,13 @@ def lay(name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "data").mkdir(parents=True)
         generate(folder / "data", SCALES[name], SEED, AS_OF)
-        _spines(folder)
+        spines(folder)
         made.write_text(stamp)
     shutil.copytree(DEMO_PROJECT, folder, dirs_exist_ok=True)
     return folder
 
 
-def _spines(folder: Path) -> None:
+def spines(folder: Path) -> None:
     """Write the leads, the prospects and both together as the peers read them, and the departures all start from."""
     engine, data = DuckDB(":memory:"), folder / "data"
     for name in ("leads", "prospects"):

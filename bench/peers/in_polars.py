@@ -173,7 +173,9 @@ def seen_kinds(firms: pl.DataFrame) -> pl.DataFrame:
         "d180",
         pl.when(seen).then(col("is_wirehouse")).alias("is_wirehouse"),
         pl.when(seen).then(col("is_independent_ria")).alias("is_independent_ria"),
-        pl.when(seen).then((col("protocol_joined_on") < col("as_of")).fill_null(value=False)).alias("is_broker_protocol"),
+        pl.when(seen)
+        .then((col("protocol_joined_on") < col("as_of")).fill_null(value=False))
+        .alias("is_broker_protocol"),
     )
 
 
@@ -219,8 +221,9 @@ def derived(lead: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.when(tenure >= 120).then(pl.lit("120+")))
         .alias("tenure_bucket"),
         _words([(moves >= 2, "high"), (moves == 1, "low"), (moves == 0, "stable")]).alias("mobility_tier"),
-        _words([(net < -10, "heavy bleeding"), (net < 0, "light bleeding"), (net == 0, "stable"), (net > 0, "growing")])
-        .alias("firm_stability_tier"),
+        _words(
+            [(net < -10, "heavy bleeding"), (net < 0, "light bleeding"), (net == 0, "stable"), (net > 0, "growing")]
+        ).alias("firm_stability_tier"),
         _words(
             [
                 (col("d365") < 3, "stable"),

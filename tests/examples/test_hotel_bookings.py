@@ -121,7 +121,16 @@ def test_the_status_written_at_the_end_is_named(tmp_path: Path, base) -> None:
     assert state.version != base[1].version
     assert state.state is State.AWAITS
     assert state.state not in PROMOTABLE
-    assert asked(state) == {"giveaway_auc[reservation_status]", "ablation_loss[reservation_status]"}
+    subjects = ("giveaway_auc", "ablation_loss", "pure_values")
+    assert asked(state) == {f"{name}[reservation_status]" for name in subjects}
+
+
+def test_a_column_that_only_guests_who_came_can_have_is_named(tmp_path: Path) -> None:
+    state = example(tmp_path, "required_car_parking_spaces").run()
+    named = by_label(state)["pure_values[required_car_parking_spaces]"]
+    assert named.result is Result.FAIL
+    assert "1: 0 of" in named.evidence.words or "1.0: 0 of" in named.evidence.words
+    assert state.state not in PROMOTABLE
 
 
 def test_the_room_given_at_the_desk_is_named_beside_the_room_that_was_booked(tmp_path: Path, base) -> None:

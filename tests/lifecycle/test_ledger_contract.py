@@ -151,6 +151,10 @@ def test_guards_that_were_dropped_are_back_when_the_ledger_is_opened_again(
         behind("DELETE FROM foregate_events")
 
 
+BEFORE_THE_FIRST = (
+    "INSERT INTO foregate_events SELECT model, 0, at, kind, version, body, previous, digest "
+    "FROM foregate_events WHERE sequence = 1"
+)
 SWAP = [
     "UPDATE foregate_events SET sequence = 99 WHERE sequence = 2",
     "UPDATE foregate_events SET sequence = 2 WHERE sequence = 3",
@@ -169,6 +173,7 @@ SWAP = [
         (["UPDATE foregate_events SET digest = previous WHERE sequence = 3"], 3),
         (["UPDATE foregate_events SET previous = digest WHERE sequence = 3"], 3),
         (["UPDATE foregate_events SET sequence = sequence - 9 WHERE sequence = 1"], 1),
+        ([BEFORE_THE_FIRST], 1),
         (["DELETE FROM foregate_events WHERE sequence = 1"], 1),
         (["DELETE FROM foregate_events WHERE sequence = 3"], 3),
         (SWAP, 2),
@@ -227,6 +232,19 @@ def test_a_sealed_event_of_an_unknown_kind_says_that_a_newer_foregate_wrote_it(l
     behind(f"INSERT INTO foregate_events VALUES ('leads', 1, 'x', 'abducted', 'v1', '{body}', '', '{digest}')")
     with pytest.raises(OutsideError, match=r"event 1.*abducted.*upgrade"):
         list(ledger.read("leads"))
+
+
+def test_a_tail_that_is_cut_off_while_it_is_read_is_a_broken_ledger(
+    ledger: Store, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_PAGE", 2)
+    fill(ledger, 5)
+    read = ledger.read("leads")
+    next(read)
+    behind("DELETE FROM foregate_events WHERE sequence > 2", guarded=False)
+    next(read)
+    with pytest.raises(LedgerBrokenError, match="event 3: found nothing, wanted the events up to 5"):
+        next(read)
 
 
 def test_an_entry_is_sealed_as_the_core_seals_it(ledger: Store) -> None:

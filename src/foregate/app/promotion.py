@@ -22,6 +22,8 @@ PROBE = Gate("probe_rows_off", at_most=0, why="readers must see the version that
 def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) -> VersionState:
     """Return the version's state after a named person accepted one gate that asks for sign-off.
 
+    A gate's bare name accepts every subject of it that asks, each written as its own acceptance.
+
     Raises NotAllowedError for a gate that passed, blocks, was not judged, or an expiry that has passed.
     """
     state = app.find(version)
@@ -42,8 +44,12 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
             wanted=f"one of {', '.join(asking)}" if asking else "nothing: no gate asks for sign-off",
             then="A blocking gate can not be waived.",
         )
-    detail = {"gate": gate, "found": chosen.evidence.value if chosen.evidence else None}
-    app.ledger.add(Event(Kind.WAIVED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail))
+    for label in (
+        [gate] if gate == chosen.label else [n for n in asking if found[n].gate.evidence == gate and n != gate]
+    ):
+        detail = {"gate": label, "found": _value(found[label])}
+        event = Event(Kind.WAIVED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail)
+        app.ledger.add(event)
     return app.find(state.version)
 
 
@@ -141,6 +147,10 @@ def _check_promotable(app: App, state: VersionState) -> None:
             wanted=f"{app.settings.signatures} of different people",
             then=f"`foregate sign {state.version} --by NAME --reason WHY --until DATE`",
         )
+
+
+def _value(judgement: Judgement) -> float | None:
+    return judgement.evidence.value if judgement.evidence else None
 
 
 def _check_words(app: App, by: str, reason: str, until: date) -> None:

@@ -88,7 +88,10 @@ class Store:
         with self._reading() as link:
             last = link.execute(sa.select(sa.func.max(EVENTS.c.sequence)).where(EVENTS.c.model == model)).scalar() or 0
         while place < last:
-            for row in self._page(model, place, last):
+            page = self._page(model, place, last)
+            if not page:
+                raise self._broken(model, place + 1, "nothing", f"the events up to {last} that were there a moment ago")
+            for row in page:
                 place += 1
                 entry = self._checked(row, place, previous)
                 previous = entry.digest

@@ -87,13 +87,13 @@ def _ages(warehouse: Warehouse, name: str, source: Source, as_of: date) -> tuple
     recent = exp.DateDiff(this=literal(as_of), expression=happened.copy(), unit=exp.var("day"))
     delay = exp.DateDiff(this=known, expression=happened.copy(), unit=exp.var("day"))
     tree = (
-        exp.select(recent.as_("age"), delay.as_("delay"), exp.Count(this=exp.Star()).as_("rows"))
+        exp.select(recent.as_("age__"), delay.as_("delay__"), exp.Count(this=exp.Star()).as_("rows__"))
         .from_(view_name(name))
         .where(visible, recent.copy() <= (REFERENCE + 1) * 31)
-        .group_by("age", "delay")
+        .group_by("age__", "delay__")
     )
     table = warehouse.table(tree.sql(dialect=warehouse.dialect))
     age, delays, rows = (
-        table.column(n).to_numpy(zero_copy_only=False).astype(np.int64) for n in ("age", "delay", "rows")
+        table.column(n).to_numpy(zero_copy_only=False).astype(np.int64) for n in ("age__", "delay__", "rows__")
     )
     return age, delays, rows

@@ -49,7 +49,9 @@ class Package:
 
     def files_of(self) -> dict[str, bytes]:
         """Return the package as files by name."""
-        features = [{"name": f.name, "path": f.path, "sql": _sql_of(f), "of": f.of} for f in self.files]
+        features = [
+            {"name": f.name, "path": f"features/{f.name}.sql", "sql": _sql_of(f), "of": f.of} for f in self.files
+        ]
         about = {
             "version": self.version,
             "as_of": self.as_of.isoformat(),

@@ -17,12 +17,15 @@ from foregate.core.phase import Run
 from foregate.metrics.association import disagreement, giveaway_auc, rank_correlation
 from foregate.metrics.drift import psi, psi_of_categories
 from foregate.metrics.estimate import Estimate
+from foregate.metrics.rates import rate, rate_ratio
 from foregate.modeling.measured import Measured, digest_of
 from foregate.modeling.signature import is_text
 
 DOES = "Keeps the features that are allowed, covered, stable and not copies, and names any that gives the outcome away."
 FEWEST_VALUES = 1
-TWINS_AGREE = 0.5
+TWINS_AGREE = 0.8
+PURE_ROWS, PURE_HIGH, PURE_RATIO = 200, 0.8, 0.05
+FEW_VALUES = 50
 GATES = (
     Gate("forbidden_features", at_most=0, why="the project forbids them"),
     Gate("protected_missing", at_most=0, why="the project promised them"),
@@ -40,6 +43,12 @@ GATES = (
         at_most=5.0,
         effect=Effect.SIGN_OFF,
         why="two columns that nearly always agree, and whose disagreement tells the outcome: one was overwritten later",
+    ),
+    Gate(
+        "pure_values",
+        at_most=0,
+        effect=Effect.SIGN_OFF,
+        why="a value that decides the outcome was most likely written after it",
     ),
     Gate("psi", at_most=0.25, effect=Effect.SIGN_OFF, why="the test's leads are not the training's"),
     Gate("kept_features", at_least=1, why="nothing is left to learn from"),
@@ -61,6 +70,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     if not any(e.name == "not_finite" for e in each):
         yield made.nothing("not_finite", "no feature is a floating-point number")
     yield from _twins(made, rows, varied)
+    yield from _pure(made, rows, varied)
     collinear = _copies(rows, varied, work.settings.selection.collinear_above, set(work.settings.selection.protected))
     work.dropped = {**{n: "one value on all rows" for n in constant}, **collinear}
     dates = {
@@ -128,6 +138,36 @@ def _say_the_same(left: Any, right: Any) -> bool:
     """Return whether two columns share values and agree on most rows, yet not on all."""
     shared = (set(np.unique(left)) & set(np.unique(right))) - {""}
     return bool(shared) and TWINS_AGREE <= float((left == right).mean()) < 1
+
+
+def _pure(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
+    """Yield, per feature of few values, how many of them all but decide the outcome: written after it, most likely.
+
+    A value counts when it stands on at least 200 rows and at most half of them, and its rate lies above 80 % beyond
+    doubt (where most leads do not convert), or below a twentieth of the others' beyond doubt.
+    """
+    base = float(rows.outcomes.mean()) if len(rows) else 0.0
+    for name in names:
+        values = text_codes(rows, name) if is_text(rows.table.column(name)) else _floats(rows, name).astype(str)
+        known, counts = np.unique(values, return_counts=True)
+        if len(known) > FEW_VALUES:
+            continue
+        found = []
+        for value, count in zip(known, counts, strict=True):
+            if PURE_ROWS <= count <= len(rows) / 2:
+                hits = int(rows.outcomes[values == value].sum())
+                found += [f"{value}: {hits:,} of {count:,}"] if _decides(hits, int(count), rows, base) else []
+        words = "; ".join(found[:3]) or "no value decides the outcome"
+        yield made.count("pure_values", len(found), len(rows), name, words)
+    if not names:
+        yield made.nothing("pure_values", "no feature varies")
+
+
+def _decides(hits: int, count: int, rows: Rows, base: float) -> bool:
+    if base < 0.5 and rate(hits, count).low > PURE_HIGH:
+        return True
+    others = int(rows.outcomes.sum()) - hits
+    return rate_ratio(hits, count, others, len(rows) - count).high < PURE_RATIO
 
 
 def _constant(rows: Rows, names: list[str]) -> list[str]:

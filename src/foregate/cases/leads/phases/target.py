@@ -19,7 +19,7 @@ DOES = (
 )
 GATES = (
     Gate("conversions", at_least=100, effect=Effect.SIGN_OFF, why="the window is read off the conversions' delays"),
-    Gate("window_days", at_most=90, why="labels that take a quarter to mature can not steer a month's list"),
+    Gate("window_over_days", at_most=0, why="labels that take a quarter to mature can not steer a month's list"),
     Gate("embargo_short_days", at_most=0, why="a training label decided inside the test window leaks into it"),
     Gate(
         "positive_rate", at_least=0.001, at_most=0.7, effect=Effect.SIGN_OFF, why="a target nearly always or never met"
@@ -52,6 +52,8 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     )
     words += f" [{found.low:.0f}, {found.high:.0f}]; at least {maturity.at_least_days}"
     yield made.days("window_days", work.window_days, int(seen.sum()), words=words)
+    over = max(0, work.window_days - maturity.at_most_days)
+    yield made.days("window_over_days", over, 1, words=f"at most {maturity.at_most_days} days are wanted")
     yield made.days("embargo_short_days", max(0, work.window_days - embargo), 1, words=f"embargo {embargo} days")
     yield from _labels(work, run)
 
