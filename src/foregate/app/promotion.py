@@ -136,7 +136,7 @@ def _check_promotable(app: App, state: VersionState) -> None:
             f"version {state.version}",
             found=f"a version that {_is(state.state.value)}",
             wanted="every gate passed or accepted",
-            then=next_step(state).replace("\n", "  or  "),
+            then=next_step(state).replace("\n", "  "),
         )
     today = app.clock().date()
     signed = {s.by for s in state.signatures if s.until >= today}

@@ -137,9 +137,8 @@ def next_step(state: VersionState) -> str:
         {j.label for p in state.phases.values() if p.judged for j in p.judged.judgements if _asks(j, p.state)}
     )
     if state.state is State.AWAITS:
-        return "\n".join(
-            f'`foregate waive {state.version} "{g}" --by NAME --reason WHY --until DATE`' for g in open_gates
-        )
+        waivers = [f'`foregate waive {state.version} "{g}" --by NAME --reason WHY --until DATE`' for g in open_gates]
+        return "\n".join(["Mend what the gates name and run again, or have a named person accept each:", *waivers])
     if state.state is State.BLOCKED:
         return "A blocking gate can not be waived: mend the cause and run again; it will be another version."
     return "`foregate run leads`"

@@ -148,10 +148,10 @@ def _pure(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
     """
     base = float(rows.outcomes.mean()) if len(rows) else 0.0
     for name in names:
+        if len(rows.table.column(name).unique()) > FEW_VALUES:
+            continue
         values = text_codes(rows, name) if is_text(rows.table.column(name)) else _floats(rows, name).astype(str)
         known, counts = np.unique(values, return_counts=True)
-        if len(known) > FEW_VALUES:
-            continue
         found = []
         for value, count in zip(known, counts, strict=True):
             if PURE_ROWS <= count <= len(rows) / 2:
