@@ -19,17 +19,29 @@ def measure(bank: Path | None) -> dict[str, Any]:
     tables = ours("bench.peers.tables", BUILD, *([bank] if bank else [])).told()
     found: dict[str, Any] = {"libraries": {n: _library(n, m) for n, m in LIBRARIES.items()}, "tables": {}}
     for name, table in tables.items():
-        rows = []
-        for library, module in LIBRARIES.items():
-            asked = {"table": table["path"], "kinds": table["kinds"], "library": module, "seeds": SEEDS}
-            ended = theirs("bench.peers.one_library", json.dumps({**asked, "folder": str(BUILD)}))
-            try:
-                rows.append({"library": library, **ended.told()})
-            except RuntimeError as error:
-                rows.append({"library": library, "failed": str(error)[-400:]})
-            print(name, _line(rows[-1]))
+        rows = [_fitted(library, module, table) for library, module in LIBRARIES.items()]
+        scored = [_scores(r["library"]) for r in rows if "failed" not in r]
+        if "failed" not in rows[0]:
+            against = ours("bench.paired", *scored).told()
+            for row, difference in zip([r for r in rows[1:] if "failed" not in r], against, strict=True):
+                row["auc_minus_first"] = difference
+        for row in rows:
+            print(f"{name:28s}", _line(row))
         found["tables"][name] = {k: table[k] for k in ("rows", "positives")} | {"results": rows}
     return found
+
+
+def _fitted(library: str, module: str, table: dict[str, Any]) -> dict[str, Any]:
+    asked = {"table": table["path"], "kinds": table["kinds"], "library": module, "seeds": SEEDS}
+    asked |= {"folder": str(BUILD), "scores": str(_scores(library))}
+    try:
+        return {"library": library, **theirs("bench.peers.one_library", json.dumps(asked)).told()}
+    except RuntimeError as error:
+        return {"library": library, "failed": str(error)[-400:]}
+
+
+def _scores(library: str) -> Path:
+    return BUILD / f"scores-{library}.parquet"
 
 
 def _library(name: str, module: str) -> dict[str, Any]:
@@ -60,4 +72,5 @@ def _line(row: dict[str, Any]) -> str:
     if "failed" in row:
         return f"{row['library']:12s} failed: {row['failed'][-160:]}"
     auc = f"{row['auc_mean']:.4f} [{min(row['aucs']):.4f}..{max(row['aucs']):.4f}]"
-    return f"{row['library']:12s} fit {row['best']:.2f} s, AUC {auc}, model {row['model_kb']} kB, {row['peak_mb']} MB"
+    against = row.get("auc_minus_first", "")
+    return f"{row['library']:12s} fit {row['best']:.2f} s, AUC {auc} {against}, model {row['model_kb']} kB"

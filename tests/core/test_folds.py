@@ -248,3 +248,15 @@ def test_a_wall_clock_that_jumps_back_by_hours_changes_no_fold(steps: list[tuple
         return phases, states, dict(served(events)), champion(events), readers(events, "w")
 
     assert told(straight) == told(jumping)
+
+
+@pytest.mark.parametrize(
+    "unplanned", [[event(Kind.STARTED, phase="promote")], judged("promote", judgement(Result.FAIL))]
+)
+def test_what_happens_outside_the_plan_changes_no_verdict_and_makes_up_for_no_planned_phase(
+    unplanned: list[Event],
+) -> None:
+    whole = [started(), *(e for phase in PHASES for e in judged(phase))]
+    assert state_of(*whole, *unplanned) is State.PASSED
+    assert state_of(*whole[:-2], *unplanned) is State.NOT_RUN
+    assert versions([*whole, *unplanned], DAY)["v1"].phases["promote"].state is not State.PASSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,17 +10,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from sqlglot import exp
+
 from foregate.app.opened import App
 from foregate.cases.leads import listing
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.monthly_list import Built
-from foregate.core.errors import NotAllowedError
+from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import champion
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import digest_of
 from foregate.warehouse.duckdb import DuckDB
 from foregate.warehouse.sources import view_name
+
+_NAME = re.compile(r"[a-z0-9_]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,18 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
     """
     on = app.project.day(as_of)
     named = name or f"{on:%Y_%m}"
+    if not _NAME.fullmatch(named):
+        raise ConfigurationError(
+            "--name", found=repr(named), wanted="small letters, digits and underscores, as 2025_11", then="Correct it."
+        )
     version = _in_service(app)
     package = app.package(version)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         work = app.work(engine, on)
         engine.use(schema_of_list(named))
         request = listing.Request(named, on, app.settings, work.rules, app.project.declared.seed)
-        built = listing.build(request, package, engine, work.columns, work.spine("spine"))
+        with _whole(engine):
+            built = listing.build(request, package, engine, work.columns, work.spine("spine"))
         files = _export(app, engine, named)
     digest = digest_of(files[0].read_text(), length=16)
     detail = {
@@ -58,7 +68,8 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
         "expected": built.expected.to_pylist(),
         "widened_by": built.widened_by,
     }
-    repeated = any(_same(e.event, version, detail) for e in app.entries())
+    before = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == named]
+    repeated = bool(before) and _same(before[-1], version, detail)
     if not repeated:
         app.ledger.add(Event(Kind.LISTED, app.clock(), MODEL, version, app.actor, detail=detail))
     return ListReport(named, version, built, files, digest, repeated)
@@ -104,6 +115,18 @@ def _list_tables(app: App, name: str) -> Iterator[DuckDB]:
         yield engine
 
 
+@contextmanager
+def _whole(engine: DuckDB) -> Iterator[None]:
+    """Keep all tables that are written inside, or none: a refused list leaves the one before it as it was."""
+    engine.rows("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        engine.rows("ROLLBACK")
+        raise
+    engine.rows("COMMIT")
+
+
 def _export(app: App, engine: DuckDB, name: str) -> tuple[Path, ...]:
     folder = app.project.path("lists") / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,9 +166,12 @@ def _last_list(app: App, name: str | None) -> Event:
 def _person(app: App, engine: DuckDB, lead: str) -> int | str | None:
     """Return the person of an id: itself when it was scored, else the person of the lead of that id."""
     decided = f"select person_id from {listing.DECISIONS} where cast(person_id as varchar) = $id"  # noqa: S608
+    named, own = exp.column(app.settings.person), exp.cast(exp.column(app.settings.lead), "varchar")
     of_lead = (
-        f"select {app.settings.person} from {view_name(app.settings.source)} "  # noqa: S608 - declared names
-        f"where cast({app.settings.lead} as varchar) = $id and {app.settings.person} is not null"
+        exp.select(named)
+        .from_(view_name(app.settings.source))
+        .where(own.eq(exp.Parameter(this=exp.var("id"))), named.copy().is_(exp.null()).not_())
+        .sql(dialect="duckdb")
     )
     for sql in (decided, of_lead):
         found = engine.rows(sql, {"id": lead})
@@ -155,5 +181,4 @@ def _person(app: App, engine: DuckDB, lead: str) -> int | str | None:
 
 
 def _same(event: Event, version: str, detail: dict[str, Any]) -> bool:
-    keys = ("list", "digest", "as_of")
-    return event.kind is Kind.LISTED and event.version == version and all(event.detail[k] == detail[k] for k in keys)
+    return event.version == version and all(event.detail[k] == detail[k] for k in ("digest", "as_of"))

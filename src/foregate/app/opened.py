@@ -17,7 +17,8 @@ from foregate.cases.leads.lifecycle import MODEL, check_gates, lifecycle
 from foregate.cases.leads.matrix import check as check_matrix
 from foregate.cases.leads.packages import Package
 from foregate.cases.leads.scoring import compiled_for
-from foregate.cases.leads.settings import LeadsSettings, check_lead_columns
+from foregate.cases.leads.settings import LeadsSettings, check_lead_columns, check_list_columns
+from foregate.cases.leads.statements import check_feature_names
 from foregate.cases.leads.work import Champion, Work
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
@@ -82,6 +83,8 @@ class App:
             )
         engine = DuckDB(path, schema)
         try:
+            # The day of a moment must not depend on where the machine stands.
+            engine.rows("SET TimeZone = 'UTC'")
             yield engine
         finally:
             engine.close()
@@ -114,6 +117,7 @@ class App:
         rules = tiers.load(self.project.path("tiers.toml"))
         check_matrix(settings.matrix, rules, str(self.project.file))
         found = read_features(self.project.path("features"), {n: f.of for n, f in declared.features.items() if f.of})
+        check_feature_names(found)
         if settings.source not in declared.sources:
             raise ConfigurationError(
                 f"{self.project.file} [leads] source",
@@ -123,6 +127,7 @@ class App:
             )
         columns = bind(engine, declared.sources, self.project.folder)
         check_lead_columns(settings, columns[settings.source], str(self.project.file))
+        check_list_columns(settings, columns, str(self.project.file))
         dates = settings.dates
         return Work(
             settings=settings,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from foregate.app.opened import App, schema_of
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.work import SCORES
-from foregate.core.errors import ForegateError, NotAllowedError
+from foregate.core.errors import NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.folds import PROMOTABLE, VersionState, served
 from foregate.core.gate import Effect, Gate, Judgement, Result, judge
 from foregate.lifecycle.store import holder_name
 from foregate.report.log import next_step
+from foregate.warehouse.duckdb import DuckDB
 
 VIEW = "bi.lead_scores"
 PROBE = Gate("probe_rows_off", at_most=0, why="readers must see the version that the ledger says is in service")
@@ -70,7 +72,7 @@ def promote(app: App, version: str | None, reason: str = "") -> VersionState:
     state = app.find(version)
     events = [entry.event for entry in app.entries()]
     before = served(events)
-    if before == {state.version: 1.0}:
+    if before == {state.version: 1.0} and _is_read(app, state.version):
         return state
     _check_promotable(app, state)
     app.package(state.version)
@@ -78,8 +80,8 @@ def promote(app: App, version: str | None, reason: str = "") -> VersionState:
         app.ledger.add(Event(Kind.STARTED, app.clock(), MODEL, state.version, app.actor, "promote"))
         try:
             evidence = _move(app, state.version, reason)
-        except ForegateError as error:
-            _put_back(app, state.version, before, str(error))
+        except BaseException as error:
+            _put_back(app, state.version, before, f"{type(error).__name__}: {error}")
             raise
         judgements = judge([PROBE], [evidence])
         app.ledger.add(
@@ -107,25 +109,38 @@ def promote(app: App, version: str | None, reason: str = "") -> VersionState:
 
 def _move(app: App, version: str, reason: str) -> Evidence:
     """Return what a reader sees after the pointer has moved."""
-    app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, version, app.actor, split={version: 1.0}, reason=reason))
     table = f"{schema_of(version)}.{SCORES}"
     with app.warehouse() as engine:
+        # What can be found wrong is found before the ledger hears of it.
         staged = engine.count(table)
+        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, version, app.actor, split={version: 1.0}, reason=reason))
         engine.publish(VIEW, table, version)
-        read, versions = engine.rows(f"select count(*), list(distinct version) from {VIEW}")[0]  # noqa: S608 - our own name
+        read, versions = _seen(engine)
         fingerprint = engine.fingerprint(VIEW)
         off = abs(read - staged) + (0 if versions == [version] else 1)
     words = f"{read:,} rows of version {', '.join(versions)} read through {VIEW}; {staged:,} were staged"
     return Evidence(PROBE.evidence, off, read, app.clock().date(), fingerprint, words=words)
 
 
-def _put_back(app: App, version: str, before: dict[str, float] | object, why: str) -> None:
+def _seen(engine: DuckDB) -> tuple[int, list[str]]:
+    """Return how many rows and which versions a reader sees."""
+    found = engine.rows(f"select count(*), list(distinct version) from {VIEW}")[0]  # noqa: S608 - our own name
+    return int(found[0]), list(found[1] or [])
+
+
+def _is_read(app: App, version: str) -> bool:
+    """Return whether readers see the version the ledger serves; a promotion cut short between the two is done again."""
+    with app.warehouse() as engine:
+        return engine.exists(VIEW) and _seen(engine)[1] == [version]
+
+
+def _put_back(app: App, version: str, before: Mapping[str, float], why: str) -> None:
     """Serve again what was served before: a `served` event that repeats the older split, then the pointer."""
     app.ledger.add(Event(Kind.FAILED, app.clock(), MODEL, version, app.actor, "promote", reason=why))
-    if isinstance(before, dict) and before:
+    if before and version not in before:
         older = max(before, key=lambda v: before[v])
         reason = f"{version} could not be read: back to {older}"
-        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, older, app.actor, split=before, reason=reason))
+        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, older, app.actor, split=dict(before), reason=reason))
         with app.warehouse() as engine:
             engine.publish(VIEW, f"{schema_of(older)}.{SCORES}", older)
 
@@ -139,7 +154,7 @@ def _check_promotable(app: App, state: VersionState) -> None:
             then=next_step(state).replace("\n", "  "),
         )
     today = app.clock().date()
-    signed = {s.by for s in state.signatures if s.until >= today}
+    signed = {" ".join(s.by.split()).casefold() for s in state.signatures if s.until >= today}
     if len(signed) < app.settings.signatures:
         raise NotAllowedError(
             f"version {state.version}",

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from foregate.core.errors import FeatureError
 from foregate.warehouse.days import day, known_day
+from foregate.warehouse.dialects import written
 from foregate.warehouse.features import AGGREGATES, AS_OF, AT_CONTACT, FeatureFile, check_feature
 from foregate.warehouse.occupancy import counts_by_change
 from foregate.warehouse.sources import Source, view_name
@@ -40,7 +41,7 @@ class Compiled:
 
     def sql(self, dialect: str) -> str:
         """Return the statement in an engine's dialect."""
-        return self.tree.sql(dialect=dialect, pretty=True)
+        return written(self.tree, dialect)
 
 
 def compile_features(

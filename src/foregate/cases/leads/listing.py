@@ -11,15 +11,17 @@ import sqlglot
 from sqlglot import exp
 
 from foregate.cases.leads import monthly_list
+from foregate.cases.leads.matrix import MatrixSettings
 from foregate.cases.leads.packages import Package
 from foregate.cases.leads.scoring import POPULATION_FEATURES, score_population
 from foregate.cases.leads.settings import LeadsSettings, Population
 from foregate.cases.leads.tiers import TierRules, exclusion_expressions
 from foregate.cases.leads.work import SCORES
-from foregate.core.errors import ConfigurationError
+from foregate.core.errors import ConfigurationError, DataError
 from foregate.core.ports import Warehouse
 from foregate.modeling.explanations import reasons
 from foregate.warehouse.point_in_time import SUBJECT, Spine, kind
+from foregate.warehouse.profile import duplicates
 from foregate.warehouse.sources import view_name
 
 REASONS = 3
@@ -53,7 +55,9 @@ def build(
     Everybody is scored anew as of the list's day by the package's own statement. Raises what the list's rules refuse;
     nothing is written then.
     """
+    _check_declared(request, package)
     score_population(package, warehouse, {n: dict(t) for n, t in columns.items()}, spine, request.as_of, SCORES)
+    _check_single(warehouse)
     candidates = _candidates(request, warehouse, columns)
     built = monthly_list.build(
         candidates,
@@ -115,15 +119,15 @@ def explain(person: int | str, package: Package, warehouse: Warehouse) -> dict[s
 def _candidates(request: Request, warehouse: Warehouse, columns: Mapping[str, Mapping[str, str]]) -> pa.Table:
     """Return one row per scored person with everything the list's rules and words read."""
     settings = request.settings
-    place = settings.population
-    source, key = (place.source, place.person) if place else (settings.source, settings.lead)
+    place = settings.people()
+    source, key = place.source, place.person
     there = columns[source]
     features = list(warehouse.columns(POPULATION_FEATURES))
     beside = [c for c in there if c not in features and c not in {"tier", "score", "percentile"}]
     listed = {name: _list_column(name, place, there) for name in _LIST_COLUMNS}
     flags = {
-        "do_not_call": _flag(place.do_not_call if place else "", there, absent=False),
-        "has_linkedin": _flag(place.linkedin if place else "", there, absent=True),
+        "do_not_call": _wish(place.do_not_call, there),
+        "has_linkedin": _flag(place.linkedin, there, absent=True),
     }
     inner = (
         exp.select(
@@ -156,6 +160,36 @@ def _candidates(request: Request, warehouse: Warehouse, columns: Mapping[str, Ma
     return warehouse.table(outer.sql(dialect=warehouse.dialect))
 
 
+def _check_declared(request: Request, package: Package) -> None:
+    """Raise ConfigurationError when today's tiers or backfill are not those that the version's prices were taken of."""
+    ours, theirs = request.rules, package.rules
+    today, then = (([(t.name, t.when) for t in r.tier], r.standard.name) for r in (ours, theirs))
+    fills = [m.backfill and (m.backfill.name, m.backfill.percentile) for m in _matrices(request, package)]
+    if today != then or fills[0] != fills[1]:
+        where = "tiers.toml" if today != then else "foregate.toml [leads.matrix.backfill]"
+        raise ConfigurationError(
+            where,
+            found=f"conditions other than those that {package.version} was judged and priced with",
+            wanted="the same tiers, in the same order, and the same backfill cut",
+            then="Put them back, or `foregate run leads` and promote the version they make; quotas and words may change.",
+        )
+
+
+def _matrices(request: Request, package: Package) -> tuple[MatrixSettings, MatrixSettings]:
+    return request.settings.matrix, package.settings.matrix
+
+
+def _check_single(warehouse: Warehouse) -> None:
+    doubled, example = duplicates(warehouse, SCORES, [SUBJECT])
+    if doubled:
+        raise DataError(
+            "[leads.population]",
+            found=f"{doubled:,} people on several rows, as {example}",
+            wanted="one row for each person",
+            then="Look for a join on a key that is not unique in the population's query.",
+        )
+
+
 def _number(kind_of_id: str) -> exp.Expr:
     """Return a whole number per person: the id itself, or its place in the order of ids that are text."""
     if kind(kind_of_id) == "WHOLE":
@@ -173,9 +207,14 @@ def _named(table: pa.Table, candidates: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("person_id"), "person_id", ids)
 
 
-def _list_column(name: str, place: Population | None, there: Mapping[str, str]) -> exp.Expr:
-    declared = getattr(place, _LIST_COLUMNS[name]) if place else ""
+def _list_column(name: str, place: Population, there: Mapping[str, str]) -> exp.Expr:
+    declared = getattr(place, _LIST_COLUMNS[name])
     return exp.column(declared, table="p") if declared in there else exp.null()
+
+
+def _wish(declared: str, there: Mapping[str, str]) -> exp.Expr:
+    """Return the wish not to be called as it is written: one that is unknown is refused later, not taken for no."""
+    return exp.column(declared, table="p") if declared in there else exp.false()
 
 
 def _flag(declared: str, there: Mapping[str, str], *, absent: bool) -> exp.Expr:

@@ -77,7 +77,7 @@ def write(package: Package, golden: pa.Table, folder: Path) -> str:
     margins, probabilities = package.score(golden)
     names = package.trees.signature.names
     rows = {
-        "inputs": {name: golden.column(name).to_pylist() for name in names},
+        "inputs": {name: _plain(golden.column(name)).to_pylist() for name in names},
         "types": {name: str(golden.schema.field(name).type) for name in names},
         "margins": margins.tolist(),
         "probabilities": probabilities.tolist(),
@@ -122,6 +122,11 @@ def _check_golden(package: Package, golden: Mapping[str, Any], folder: Path) -> 
             wanted=f"the {table.num_rows} golden rows' scores",
             then="The library that scores is not the one that trained; install the locked requirements.",
         )
+
+
+def _plain(column: Any) -> Any:
+    """Return the column in a type that JSON keeps: a decimal as the number the model is given."""
+    return column.cast(pa.float64(), safe=False) if pa.types.is_decimal(column.type) else column
 
 
 def _arrow_type(name: str) -> Any:

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from foregate.cases.leads.packages import Package
 from foregate.cases.leads.settings import LeadsSettings
-from foregate.cases.leads.statements import create
+from foregate.cases.leads.statements import create, only
 from foregate.cases.leads.tiers import case_expression
 from foregate.core.errors import DataError
 from foregate.core.ports import Warehouse
@@ -51,7 +51,7 @@ def population_spine(settings: LeadsSettings, as_of: date) -> exp.Select:
             *(exp.column(c) for c in own),
         )
         .from_(view_name(settings.source))
-        .where(open_leads, day(exp.column(settings.contacted)) > matured)
+        .where(only(settings), open_leads, day(exp.column(settings.contacted)) > matured)
     )
 
 
@@ -66,10 +66,11 @@ def score_population(
     """Return features of the population after writing its scores to a table: whole or not at all.
 
     The score table has subject_id, as_of, tier, margin, score (probability), percentile (1..100) and version. Raises
-    DataError when the population is empty, doubled, or has another type where the leads' own columns are.
+    DataError when the population is empty, has people without an id, or another type where the leads' own columns are.
     """
     create(warehouse, POPULATION_SPINE, population_spine(package.settings, as_of))
     _same_types(package, warehouse, spine)
+    _all_named(warehouse)
     compiled = compiled_for(package, Spine(POPULATION_SPINE, spine.columns, spine.own, spine.late), columns)
     tier = case_expression(package.rules, warehouse.dialect)
     warehouse.create(POPULATION_FEATURES, compiled.sql(warehouse.dialect))
@@ -109,3 +110,14 @@ def _same_types(package: Package, warehouse: Warehouse, spine: Spine) -> None:
                 wanted=f"{wanted}, as the leads have",
                 then="Cast it in a query source: what is served must be what was trained.",
             )
+
+
+def _all_named(warehouse: Warehouse) -> None:
+    nameless = int(warehouse.rows(f"select count(*) from {POPULATION_SPINE} where {SUBJECT} is null")[0][0])  # noqa: S608
+    if nameless:
+        raise DataError(
+            "[leads.population] person",
+            found=f"{nameless:,} people without an id",
+            wanted="an id for everybody: whoever has none would be scored, and lost before the list",
+            then="Leave them out, or name them, in a query source.",
+        )

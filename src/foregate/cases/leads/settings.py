@@ -13,6 +13,7 @@ from foregate.cases.leads.matrix import MatrixSettings
 from foregate.core.errors import DataError
 from foregate.core.gate import Effect, Gate
 from foregate.modeling.boosted import TreeSettings
+from foregate.warehouse.features import AT_CONTACT
 
 
 class _Settings(BaseModel):
@@ -110,6 +111,7 @@ def check_lead_columns(settings: LeadsSettings, there: Mapping[str, str], file: 
                 wanted=f"one of {', '.join(there)}",
                 then="Correct the name, or the data.",
             )
+    _check_known(settings, file)
     for key in ("contacted", "converted"):
         kind = there[named[key]].upper()
         if not kind.startswith(("DATE", "TIMESTAMP")) and kind != '"NULL"':
@@ -118,6 +120,52 @@ def check_lead_columns(settings: LeadsSettings, there: Mapping[str, str], file: 
                 found=f"`{named[key]}` of type {kind}",
                 wanted="a date or a timestamp",
                 then="Cast it in a query source, as in select strptime(day, '%d.%m.%Y')::date as day, ...",
+            )
+
+
+def _check_known(settings: LeadsSettings, file: str) -> None:
+    """Raise DataError for a column whose day nobody declares, and for an outcome called known at contact."""
+    for name, column in settings.columns.items():
+        if column.known != AT_CONTACT and column.known not in settings.columns:
+            raise DataError(
+                f"{file} [leads.columns] {name}",
+                found=f"known from the day in `{column.known}`, which [leads.columns] does not declare",
+                wanted=f'"{AT_CONTACT}", or a column declared beside it',
+                then=f'Say {column.known} = "{column.known}" there too; undeclared, the column would count as known.',
+            )
+        if name == settings.converted and column.known == AT_CONTACT:
+            raise DataError(
+                f"{file} [leads.columns] {name}",
+                found="the outcome, called known at contact",
+                wanted="columns that are known before the outcome",
+                then="Leave it out.",
+            )
+
+
+def check_list_columns(settings: LeadsSettings, there: Mapping[str, Mapping[str, str]], file: str) -> None:
+    """Raise DataError where the list's rules need a column that the people to score do not have."""
+    place = settings.people()
+    if place.source not in there:
+        raise DataError(
+            f"{file} [leads.population] source",
+            found=repr(place.source),
+            wanted=f"one of {', '.join(there)}",
+            then="Declare the people's table as a source.",
+        )
+    have = there[place.source]
+    needed = {key: "it is named there" for key in place.model_fields_set - {"source"}}
+    if settings.list.closed_statuses:
+        needed["status"] = "[leads.list] closed_statuses reads it"
+    if settings.list.no_linkedin_cap is not None:
+        needed["linkedin"] = "[leads.list] no_linkedin_cap reads it"
+    for key, why in sorted(needed.items()):
+        column = getattr(place, key)
+        if column not in have:
+            raise DataError(
+                f"{file} [leads.population] {key}",
+                found=f"no column `{column}` in source {place.source}",
+                wanted=f"the column: {why}, and a rule without its column stops nobody",
+                then="Correct the name, add the column in a query source, or remove the setting.",
             )
 
 
@@ -143,6 +191,10 @@ class LeadsSettings(_Settings):
     margin_auc: float = Field(default=0.01, ge=0)
     signatures: int = Field(default=0, ge=0)
     gates: dict[str, GateMove] = Field(default_factory=dict)
+
+    def people(self) -> Population:
+        """Return where the people to score stand: the declared population, else the leads themselves."""
+        return self.population or Population(source=self.source, person=self.lead, lead=self.lead)
 
     def moved(self, gate: Gate) -> Gate:
         """Return the gate as this project wants it."""

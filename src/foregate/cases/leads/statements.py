@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -9,13 +10,17 @@ from importlib.resources import files
 import sqlglot
 from sqlglot import exp
 
+from foregate.cases.leads import conditions
 from foregate.cases.leads.settings import LeadsSettings
-from foregate.core.errors import ConfigurationError
+from foregate.core.errors import ConfigurationError, FeatureError
 from foregate.core.ports import Warehouse
 from foregate.warehouse.days import day
+from foregate.warehouse.features import FeatureFile
 from foregate.warehouse.point_in_time import SUBJECT
 from foregate.warehouse.profile import literal
 from foregate.warehouse.sources import view_name
+
+TAKEN = frozenset({"label", "slice", "age__", "tier", "tier__", "score", "percentile", "person_id", "own_id"})
 
 
 @cache
@@ -25,24 +30,45 @@ def statement(name: str, dialect: str) -> str:
     return sqlglot.parse_one(text, dialect="duckdb").sql(dialect=dialect)
 
 
-def leads_table(settings: LeadsSettings, contacted_by: date | None = None) -> exp.Select:
-    """Return the leads under canonical names (lead_id, person, contacted_on, converted_on), all or those contacted."""
-    try:
-        only = sqlglot.parse_one(settings.only, dialect="duckdb")
-    except sqlglot.errors.ParseError as error:
+def only(settings: LeadsSettings) -> exp.Expr:
+    """Return the condition that makes a row a lead of this case.
+
+    Raises RefusalError for what is no condition of one row, ConfigurationError for one that reads the outcome: who is a
+    lead must not depend on what became of them.
+    """
+    tree = conditions.parse(settings.only, "foregate.toml [leads] only")
+    if settings.converted.lower() in conditions.columns_of(tree):
         raise ConfigurationError(
             "foregate.toml [leads] only",
-            found=str(error).splitlines()[0],
-            wanted="an SQL condition on the leads' columns",
-            then="Correct the condition.",
-        ) from error
+            found=f"{settings.only!r}, which reads the outcome `{settings.converted}`",
+            wanted="a condition on what was there before the outcome",
+            then="Leave the outcome out: rows chosen by it make every rate wrong.",
+        )
+    return tree
+
+
+def check_feature_names(files: Sequence[FeatureFile]) -> None:
+    """Raise FeatureError for a feature that bears a name the tables of a run or a list already use."""
+    for file in files:
+        for name in file.outputs:
+            if name.lower() in TAKEN or name.lower().startswith(("own__", "list__", "excluded_")):
+                raise FeatureError(
+                    file.path,
+                    found=f"the feature `{name}`, a name of Foregate's own tables",
+                    wanted=f"another name than {', '.join(sorted(TAKEN))}, own__..., list__... or excluded_...",
+                    then="Rename it: one of the two would be read for the other.",
+                )
+
+
+def leads_table(settings: LeadsSettings, contacted_by: date | None = None) -> exp.Select:
+    """Return the leads under canonical names (lead_id, person, contacted_on, converted_on), all or those contacted."""
     selected = exp.select(
         exp.column(settings.lead).as_("lead_id"),
         exp.column(settings.person).as_("person"),
         day(exp.column(settings.contacted)).as_("contacted_on"),
         day(exp.column(settings.converted)).as_("converted_on"),
     ).from_(view_name(settings.source))
-    selected = selected.where(only)
+    selected = selected.where(only(settings))
     if contacted_by is None:
         return selected
     return selected.where(day(exp.column(settings.contacted)) <= literal(contacted_by))

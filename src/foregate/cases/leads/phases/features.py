@@ -73,6 +73,10 @@ def _trends(made: Measured, work: Work, run: Run) -> Iterator[Evidence]:
     """Yield, per feature, how its missing share and its stand-in value's share differ between old and recent leads."""
     assert work.compiled is not None, "compiled above"
     table = run.warehouse.table(_AGED, {"as_of": run.as_of, "start": work.calendar.train_start})
+    if not table.num_rows:
+        for name in ("missing_trend", "sentinel_trend"):
+            yield made.nothing(name, f"no lead was contacted from {work.calendar.train_start} on")
+        return
     ages = table.column("age__").to_numpy(zero_copy_only=False).astype(float)
     for kind_of, subject, flags, what in _flags(table, work.compiled.features):
         trend = share_trend(flags, ages)

@@ -11,6 +11,7 @@ from sqlglot import exp
 from foregate.cases.leads.completeness import Completeness, completeness
 from foregate.cases.leads.statements import statement
 from foregate.cases.leads.work import Work
+from foregate.core.errors import DataError
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
@@ -23,6 +24,7 @@ DOES = "Counts the funnel, how many leads each source knows, dates out of range,
 FIRST_DAY = date(1950, 1, 1)
 GATES = (
     Gate("leads", at_least=1000, effect=Effect.SIGN_OFF, why="fewer leads can not carry a model"),
+    Gate("contacted", at_least=1, why="nobody was contacted by the as-of date: there is nothing to learn from"),
     Gate(
         "impossible_contacts",
         at_most=0,
@@ -52,6 +54,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     made = Measured(run.as_of, digest_of(sql, run.version))
     leads, contacted, converted, early, future, impossible = run.warehouse.rows(sql, {"as_of": run.as_of})[0]
     yield made.count("leads", leads, leads)
+    yield made.count("contacted", contacted, leads)
     yield made.rate("contacted_rate", contacted, leads)
     yield made.rate(
         "converted_ever_rate",
@@ -112,6 +115,13 @@ def _fill(made: Measured, name: str, source: Source, work: Work, run: Run) -> It
         return
     found = completeness(run.warehouse, name, source, run.as_of)
     if source.known_after == MEASURED:
+        if not found.rows:
+            raise DataError(
+                f"foregate.toml [sources.{name}] known_after",
+                found="too few rows to measure how late they come",
+                wanted="at least 200 rows that happened half a year to one and a half years before the as-of date",
+                then='Declare the lag, as in known_after = "60 days": no lag at all would let later knowledge in.',
+            )
         work.sources[name] = source.with_lag(found.lag_days)
         words = f"measured and applied: {found.words()}"
         yield made.days("lag_applied", found.lag_days, found.rows, name, words)
@@ -124,3 +134,5 @@ def _shortfall(made: Measured, name: str, found: Completeness) -> Iterator[Evide
     if found.rows:
         evidence = made.estimate("shortfall", found.shortfall, Unit.DIFFERENCE, name, found.words())
         yield dataclasses.replace(evidence, rows=found.rows)
+    else:
+        yield dataclasses.replace(made.nothing("shortfall", found.words()), subject=name)

@@ -146,10 +146,11 @@ def _pure(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
     A value counts when it stands on at least 200 rows and at most half of them, and its rate lies above 80 % beyond
     doubt (where most leads do not convert), or below a twentieth of the others' beyond doubt.
     """
-    base = float(rows.outcomes.mean()) if len(rows) else 0.0
+    base, judged = float(rows.outcomes.mean()) if len(rows) else 0.0, 0
     for name in names:
         if len(rows.table.column(name).unique()) > FEW_VALUES:
             continue
+        judged += 1
         values = text_codes(rows, name) if is_text(rows.table.column(name)) else _floats(rows, name).astype(str)
         known, counts = np.unique(values, return_counts=True)
         found = []
@@ -159,8 +160,8 @@ def _pure(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
                 found += [f"{value}: {hits:,} of {count:,}"] if _decides(hits, int(count), rows, base) else []
         words = "; ".join(found[:3]) or "no value decides the outcome"
         yield made.count("pure_values", len(found), len(rows), name, words)
-    if not names:
-        yield made.nothing("pure_values", "no feature varies")
+    if not judged:
+        yield made.nothing("pure_values", f"no feature has {FEW_VALUES} values or fewer")
 
 
 def _decides(hits: int, count: int, rows: Rows, base: float) -> bool:

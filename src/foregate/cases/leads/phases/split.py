@@ -15,7 +15,9 @@ from foregate.modeling.measured import Measured, digest_of
 
 DOES = "Cuts the leads by contact day into training, embargo and test, and lists the rolling backtest periods."
 FIT_SHARE, STOP_SHARE = 0.7, 0.85
+FEWEST = 10
 GATES = (
+    Gate("short_slices", at_most=0, why="nothing to fit, to stop or calibrate on, or to test with"),
     Gate("train_rows", at_least=1000, effect=Effect.SIGN_OFF, why="fewer rows fit noise"),
     Gate("train_positives", at_least=50, why="fewer conversions can not carry trees"),
     Gate("test_rows", at_least=500, effect=Effect.SIGN_OFF, why="a small test can not tell anything"),
@@ -49,6 +51,9 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     counted = dict(run.warehouse.rows("select slice, count(*) from slice group by slice"))
     for name in ("fit", "stop", "calibrate", "embargo", "test", "open"):
         yield made.count("slice_rows", counted.get(name, 0), counted.get(name, 0), name)
+    short = [f"{n} has {counted.get(n, 0)}" for n in ("fit", "stop", "calibrate", "test") if counted.get(n, 0) < FEWEST]
+    words = "; ".join(short) or f"fit, stop, calibrate and test have at least {FEWEST} leads each"
+    yield made.count("short_slices", len(short), 4, words=words)
     positives, rows, early, early_rows = run.warehouse.rows(
         _TRAIN, {"half": found.train_start + timedelta(days=span // 2)}
     )[0]

@@ -63,7 +63,7 @@ def _labels(work: Work, run: Run) -> Iterator[Evidence]:
     run.warehouse.create(LABEL, sql, {"as_of": run.as_of, "window_days": work.window_days})
     rows, matured, positive, late = run.warehouse.rows(
         "select count(*), count(label), count(*) filter (where label = 1), "
-        "count(*) filter (where label = 0 and delay_days > 0) from label"
+        "count(*) filter (where label = 0 and delay_days > 0 and delay_days <= age_days) from label"
     )[0]
     made = Measured(run.as_of, digest_of(sql, work.window_days, run.version))
     yield made.count("labelled", matured, rows)
