@@ -238,3 +238,14 @@ def test_no_project_here_says_what_to_do(tmp_path: Path) -> None:
     found = foregate("status", folder=tmp_path)
     assert found.returncode == 2
     assert "foregate init" in found.stderr
+
+
+def test_a_list_is_exported_as_csv_and_parquet(fresh: Path, tmp_path: Path) -> None:
+    if not (fresh / "lists").exists():
+        pytest.skip("needs the list that the path by the README builds")
+    for ending in ("csv", "parquet"):
+        assert foregate("list", "export", str(tmp_path / f"list.{ending}"), folder=fresh).returncode == 0
+        assert (tmp_path / f"list.{ending}").stat().st_size > 100
+    unknown = foregate("list", "export", str(tmp_path / "x.csv"), "--list", "1999_01", folder=fresh)
+    assert unknown.returncode == 1
+    assert "no such list" in unknown.stderr

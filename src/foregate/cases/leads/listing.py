@@ -171,7 +171,7 @@ def _check_declared(request: Request, package: Package) -> None:
             where,
             found=f"conditions other than those that {package.version} was judged and priced with",
             wanted="the same tiers, in the same order, and the same backfill cut",
-            then="Put them back, or `foregate run leads` and promote the version they make; quotas and words may change.",
+            then="Put them back, or run and promote the version they make; quotas and words may change.",
         )
 
 
