@@ -26,7 +26,8 @@ firm's kind, with the firm already found). It can not express the other features
 each lead's own day, values filled in later than their row, a feature that keys another source, "known strictly
 before", or a declared order of ties. Asked for both views at once, its file store returned nothing for the leads of
 which one view had later rows only, and it drops leads that share keys and day; it is therefore asked for one view at a
-time, once per key and day. Preparing its files is not counted.
+time, once per key and day. Preparing its files is not counted. What still differs is a tie: two registrations recorded
+on one day.
 """
 
 
@@ -55,7 +56,7 @@ def _verdict(results: dict[str, Any]) -> str:
         mine = next(r for r in results[spine] if r["peer"].startswith("Foregate, compiled"))
         if "times_hand" not in mine:
             return "Foregate or the hand-written statement failed: see below."
-        met = "within" if mine["times_hand_cpu"] <= WITHIN else "**over**"
+        met = "within" if max(mine["times_hand_cpu"], mine["times_hand"]) <= WITHIN else "**not within**"
         words = (
             f"{spine}: {mine['times_hand_cpu']} times the CPU of hand-written SQL ({mine['times_hand']} in wall time)"
         )
@@ -132,7 +133,7 @@ def _trees(results: dict[str, Any]) -> str:
     for name, table in results["tables"].items():
         lines += ["", f"### {name}: {table['rows']:,} rows, {table['positives']:,} positives", ""]
         lines += _header(
-            ["library", "best fit s [spread]", "mean AUC on later rows [five seeds]", "model kB", "peak MB"]
+            ["library", "best fit s [spread]", "mean AUC [five seeds]", "AUC - XGBoost's [95 %]", "model kB", "peak MB"]
         )
         for row in table["results"]:
             if "failed" in row:
@@ -156,7 +157,7 @@ SECTIONS = {"features": _features, "help": _help, "demo": _demo, "scale": _scale
 
 def _met(found: float, target: float, what: str) -> str:
     verdict = "met" if found <= target else "**missed**"
-    return f"{found:,.2f} {what}; the target of {target:g} is {verdict}"
+    return f"{found:,.{0 if found >= 100 else 2}f} {what}; the target of {target:g} is {verdict}"
 
 
 def _spread(seconds: Sequence[float]) -> str:

@@ -135,7 +135,10 @@ def _is_read(app: App, version: str) -> bool:
 
 
 def _put_back(app: App, version: str, before: Mapping[str, float], why: str) -> None:
-    """Serve again what was served before: a `served` event that repeats the older split, then the pointer."""
+    """Serve again what was served before: a `served` event that repeats the older split, then the pointer.
+
+    Before the first release there is nothing to repeat: a `served` event without a split withdraws this one.
+    """
     app.ledger.add(Event(Kind.FAILED, app.clock(), MODEL, version, app.actor, "promote", reason=why))
     if before and version not in before:
         older = max(before, key=lambda v: before[v])
@@ -143,6 +146,9 @@ def _put_back(app: App, version: str, before: Mapping[str, float], why: str) -> 
         app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, older, app.actor, split=dict(before), reason=reason))
         with app.warehouse() as engine:
             engine.publish(VIEW, f"{schema_of(older)}.{SCORES}", older)
+    elif not before and served(e.event for e in app.entries()):
+        reason = f"{version} could not be read, and nothing was in service before it"
+        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, version, app.actor, reason=reason))
 
 
 def _check_promotable(app: App, state: VersionState) -> None:

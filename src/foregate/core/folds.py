@@ -148,8 +148,11 @@ def _take(state: VersionState, event: Event, attempt: int) -> None:
 
 
 def served(events: Iterable[Event]) -> Mapping[str, float]:
-    """Return the traffic split in force: the last one served, empty before the first."""
-    return next((e.split for e in reversed(list(events)) if e.kind is Kind.SERVED and e.split), {})
+    """Return the traffic split in force: the last one served, empty before the first and after a withdrawal.
+
+    A `served` event without a split withdraws everything: a first release that could not be read.
+    """
+    return next((e.split or {} for e in reversed(list(events)) if e.kind is Kind.SERVED), {})
 
 
 def champion(events: Iterable[Event]) -> str | None:
@@ -180,6 +183,21 @@ def policy(events: Iterable[Event]) -> dict[str, Gate]:
 
 
 def readers(events: Iterable[Event], window: str) -> list[str]:
-    """Return the versions that have opened these test rows, in order, each once."""
-    opened = [e.version for e in events if e.kind is Kind.OPENED and e.detail.get("window") == window]
+    """Return the versions that have opened any of these test rows, in order, each once.
+
+    A window is `first..last` in ISO days; windows that overlap share rows, so moving the as-of date by a day does not
+    make the rows new.
+
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2025, 1, 1, tzinfo=UTC)
+    >>> seen = Event(Kind.OPENED, at, "leads", "a1", "Ada", detail={"window": "2025-06-04..2025-09-01"})
+    >>> readers([seen], "2025-08-31..2025-10-30"), readers([seen], "2025-09-02..2025-10-30")
+    (['a1'], [])
+    """
+    opened = [e.version for e in events if e.kind is Kind.OPENED and _overlap(str(e.detail.get("window", "")), window)]
     return list(dict.fromkeys(opened))
+
+
+def _overlap(one: str, other: str) -> bool:
+    (first, _, last), (start, _, end) = one.partition(".."), other.partition("..")
+    return one == other or (bool(last) and bool(end) and first <= end and start <= last)

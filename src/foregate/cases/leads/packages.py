@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.cases.leads.tiers import TierRules
@@ -43,8 +44,10 @@ class Package:
     prices: Mapping[str, BetaPrior]
 
     def score(self, table: pa.Table) -> tuple[Floats, Floats]:
-        """Return (margins, probabilities) of a table that has the signature's features."""
-        margins = self.trees.margins(encode(table, self.trees.signature))
+        """Return (margins, probabilities) of a table that has the signature's features; DataError for infinite ones."""
+        matrix = encode(table, self.trees.signature)
+        _check_finite(matrix, self.trees.signature)
+        margins = self.trees.margins(matrix)
         return margins, self.calibrator.probabilities(margins)
 
     def files_of(self) -> dict[str, bytes]:
@@ -70,6 +73,17 @@ class Package:
             "tiers.json": self.rules.model_dump_json().encode(),
             "prices.json": artifacts.to_json({n: [p.a, p.b] for n, p in self.prices.items()}),
         }
+
+
+def _check_finite(matrix: NDArray[np.float32], signature: Signature) -> None:
+    for name, infinite in zip(signature.names, np.isinf(matrix).sum(axis=0).tolist(), strict=True):
+        if infinite:
+            raise DataError(
+                f"feature {name}",
+                found=f"infinite for {infinite:,} of {len(matrix):,} rows",
+                wanted="a finite number, or none",
+                then="Look for a division by 0, or a number beyond 3e38, in the feature or its source.",
+            )
 
 
 def write(package: Package, golden: pa.Table, folder: Path) -> str:

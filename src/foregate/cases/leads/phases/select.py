@@ -101,9 +101,8 @@ def _each(made: Measured, rows: Rows, test: Rows, names: list[str]) -> Iterator[
         yield made.rate("coverage", known, len(rows), name)
         categorical = is_text(column)
         if not categorical and pa.types.is_floating(column.type):
-            values = rows.column(name)
-            strange = int(np.isinf(values).sum()) + int(np.isnan(values).sum()) - column.null_count
-            yield made.count("not_finite", strange, len(rows), name)
+            strange = _not_finite(rows, name) + _not_finite(test, name)
+            yield made.count("not_finite", strange, len(rows) + len(test), name)
         values, later = (
             (text_codes(rows, name), text_codes(test, name))
             if categorical
@@ -114,6 +113,12 @@ def _each(made: Measured, rows: Rows, test: Rows, names: list[str]) -> Iterator[
         if len(test):
             moved = psi_of_categories(values, later) if categorical else psi(values, later)
             yield made.estimate("psi", moved, Unit.DIFFERENCE, name, f"training {len(rows):,} rows, test {len(test):,}")
+
+
+def _not_finite(rows: Rows, name: str) -> int:
+    values = rows.column(name)
+    missing = int(rows.table.column(name).null_count)
+    return int(np.isinf(values).sum()) + int(np.isnan(values).sum()) - missing
 
 
 def _twins(made: Measured, rows: Rows, names: list[str]) -> Iterator[Evidence]:
