@@ -1,10 +1,11 @@
 """The whole path on the adviser world: a model reaches production, and every planted trap is stopped by a gate."""
 
 import csv
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +14,7 @@ from foregate.app.lists import build_list, explain_lead
 from foregate.app.promotion import promote, sign, waive
 from foregate.app.starting import lay_demo
 from foregate.cases.leads.world import DEMO, Scale, Trap
-from foregate.core.errors import NotAllowedError
+from foregate.core.errors import ForegateError, NotAllowedError
 from foregate.core.event import Kind
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Result
@@ -135,6 +136,28 @@ def test_explain_says_the_rule_that_kept_a_person_out_and_reasons_with_their_sig
     assert all(("raises" in r) == ("(+" in r) for r in found["reasons"])
     with pytest.raises(NotAllowedError, match="nobody of that id"):
         explain_lead(honest, "999999999")
+
+
+def test_a_source_recoded_after_the_promotion_stops_the_list_and_is_named(honest: App) -> None:
+    path = honest.project.path("data/person_snapshot.parquet")
+    original = path.read_bytes()
+    changed = pq.read_table(path)
+    words = [None if w is None else f"type {w}" for w in changed.column("rep_type").to_pylist()]
+    place = changed.column_names.index("rep_type")
+    pq.write_table(changed.set_column(place, "rep_type", pa.array(words)), path)
+    listed = len([e for e in honest.entries() if e.event.kind is Kind.LISTED])
+    try:
+        with pytest.raises(ForegateError, match=r"unseen_category_rate\[rep_type\]") as caught:
+            build_list(honest, AS_OF)
+        assert caught.value.exit_code == 1
+    finally:
+        path.write_bytes(original)
+    assert len([e for e in honest.entries() if e.event.kind is Kind.LISTED]) == listed
+
+
+def test_a_source_that_stopped_arriving_stops_the_list(honest: App) -> None:
+    with pytest.raises(ForegateError, match=r"stale_days\[leads\]"):
+        build_list(honest, AS_OF + timedelta(days=40))
 
 
 def test_a_lead_id_finds_its_person(honest: App) -> None:

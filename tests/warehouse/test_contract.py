@@ -64,6 +64,17 @@ def test_a_statement_that_fails_half_way_leaves_the_old_table(opened: Opener) ->
     assert not engine.exists("fresh")
 
 
+def test_sums_of_floating_point_numbers_in_order_are_the_same_to_the_last_bit(opened: Opener) -> None:
+    engine = opened("run_a")
+    engine.create("numbers", "select i % 7 as key, sin(i) * 1e6 / (1 + i % 13) as x from range(600000) r(i)")
+    found = []
+    for _ in range(4):
+        engine.create("sums", "select key, sum(x) as total from numbers group by key", in_order=True)
+        found.append(engine.rows("select * from sums order by key"))
+    assert all(f == found[0] for f in found)
+    assert engine.rows("select current_setting('threads') > 0") == [(True,)]
+
+
 def test_schemas_of_versions_do_not_see_each_other(opened: Opener) -> None:
     opened("run_a").load("t", table((1, "a")))
     engine = opened("run_b")

@@ -16,9 +16,11 @@ from foregate.app.opened import App
 from foregate.cases.leads import listing
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.monthly_list import Built
+from foregate.cases.leads.phases.preflight import staleness
 from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import champion
+from foregate.core.phase import Run
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import digest_of
 from foregate.warehouse.duckdb import DuckDB
@@ -55,9 +57,12 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         work = app.work(engine, on)
         engine.use(schema_of_list(named))
-        request = listing.Request(named, on, app.settings, work.rules, app.project.declared.seed)
+        seed, today = app.project.declared.seed, app.clock().date()
+        stale = tuple(staleness(work, Run(engine, MODEL, version, on, seed)))
+        accepted = frozenset(w.gate for w in app.find(version).waivers if w.until >= today)
+        request = listing.Request(named, on, app.settings, work.rules, seed, stale, accepted)
         with _whole(engine):
-            built = listing.build(request, package, engine, work.columns, work.spine("spine"))
+            built, judgements = listing.build(request, package, engine, work.columns, work.spine("spine"))
         files = _export(app, engine, named)
     digest = digest_of(files[0].read_text(), length=16)
     detail = {
@@ -71,7 +76,11 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
     before = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == named]
     repeated = bool(before) and _same(before[-1], version, detail)
     if not repeated:
-        app.ledger.add(Event(Kind.LISTED, app.clock(), MODEL, version, app.actor, detail=detail))
+        judged = tuple(j.evidence for j in judgements if j.evidence)
+        event = Event(
+            Kind.LISTED, app.clock(), MODEL, version, app.actor, evidence=judged, judgements=judgements, detail=detail
+        )
+        app.ledger.add(event)
     return ListReport(named, version, built, files, digest, repeated)
 
 

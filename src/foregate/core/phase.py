@@ -16,7 +16,7 @@ class Run:
     """All that a phase may know: no global, no clock, no environment.
 
     `reading` is the count of candidates that have read this run's test rows, this one included; intervals on test rows
-    are drawn at 1 - alpha/reading.
+    are drawn wider the more candidates have read them.
     """
 
     warehouse: Warehouse

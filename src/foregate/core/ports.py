@@ -23,8 +23,11 @@ class Warehouse(Protocol):
     def table(self, sql: str, values: Mapping[str, object] | None = None) -> Table:
         """Return a result as an Arrow table."""
 
-    def create(self, name: str, sql: str, values: Mapping[str, object] | None = None) -> int:
-        """Create or replace the table `name` from a query, whole or not at all, and return its rows."""
+    def create(self, name: str, sql: str, values: Mapping[str, object] | None = None, *, in_order: bool = False) -> int:
+        """Create or replace the table `name` from a query, whole or not at all, and return its rows.
+
+        `in_order`: sums of floating-point numbers are the same to the last bit every time.
+        """
 
     def load(self, name: str, data: Table) -> int:
         """Create or replace the table `name` from an Arrow table, whole or not at all, and return its rows."""

@@ -27,7 +27,7 @@ own interval.
 **Intervals.** Rates: Clopper-Pearson below ten hits, Wilson above. Ratios of rates and lifts: Koopman's score interval.
 AUC: DeLong. Differences between two models on the same rows: paired DeLong, or a paired bootstrap of rows. PSI: the
 noncentral chi-square that its own sampling gives it, so that a small sample is not called drift. Several tiers judged
-together share the error (Bonferroni). The k-th candidate that reads the same test rows is judged at 1 - 0.05/k.
+together share the error (Bonferroni). The k-th candidate that reads the same test rows is judged at 1 - 0.05/(k(k+1)).
 
 **Verdicts** between two models: *better* (the interval lies above zero), *worse* (below), *not worse* (above minus the
 margin), *cannot tell*; with how many leads it would take to tell.

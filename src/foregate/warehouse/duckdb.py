@@ -58,8 +58,18 @@ class DuckDB:
         except self._errors as error:
             raise _failed(sql, error) from error
 
-    def create(self, name: str, sql: str, values: Mapping[str, object] | None = None) -> int:
-        """Create or replace the table from a query in one statement and return its rows."""
+    def create(self, name: str, sql: str, values: Mapping[str, object] | None = None, *, in_order: bool = False) -> int:
+        """Create or replace the table from a query in one statement and return its rows.
+
+        `in_order` keeps the statement on one thread: sums of floating-point numbers then come in one order, and are
+        the same to the last bit every time.
+        """
+        if in_order:
+            self._run("SET threads = 1")
+            try:
+                return self.create(name, sql, values)
+            finally:
+                self._run("RESET threads")
         self._run(f"CREATE OR REPLACE TABLE {_quoted(name)} AS {sql}", values)
         return self.count(name)
 

@@ -34,10 +34,14 @@ class Spine:
 
 @dataclass(frozen=True)
 class Compiled:
-    """The statement (a sqlglot tree, to be written in any dialect) and the features it makes, in order."""
+    """The statement (a sqlglot tree, to be written in any dialect) and the features it makes, in order.
+
+    `sums_floats`: it adds up floating-point numbers; create its table `in_order`, or the last bits vary.
+    """
 
     tree: exp.Select
     features: tuple[str, ...]
+    sums_floats: bool = False
 
     def sql(self, dialect: str) -> str:
         """Return the statement in an engine's dialect."""
@@ -86,7 +90,14 @@ def compile_features(
         built.with_(stage, as_=joined, copy=False)
     names = [name for file in ordered for name in file.outputs]
     final = built.select(*(exp.column(n) for n in (SUBJECT, AS_OF, *names))).from_(stage)
-    return Compiled(final, tuple(names))
+    return Compiled(final, tuple(names), any(_sums_floats(f, columns.get(f.source or "", {})) for f in files))
+
+
+def _sums_floats(file: FeatureFile, types: Mapping[str, str]) -> bool:
+    """Return whether a file adds up floating-point numbers, whose sum depends on the order they come in."""
+    adding = (exp.Sum, exp.Avg, exp.Stddev, exp.StddevSamp, exp.Variance)
+    added = [c.name for t in file.outputs.values() for a in t.find_all(*adding) for c in a.find_all(exp.Column)]
+    return any(types.get(name, "").upper() in {"DOUBLE", "FLOAT", "REAL"} for name in added)
 
 
 def _asked(stage: str, of: str) -> exp.Select:

@@ -13,13 +13,19 @@ from sqlglot import exp
 from foregate.cases.leads import monthly_list
 from foregate.cases.leads.matrix import MatrixSettings
 from foregate.cases.leads.packages import Package
+from foregate.cases.leads.phases import preflight
+from foregate.cases.leads.refusals import ServingChangedError
 from foregate.cases.leads.scoring import POPULATION_FEATURES, score_population
+from foregate.cases.leads.serving import GATES, serving_evidence
 from foregate.cases.leads.settings import LeadsSettings, Population
 from foregate.cases.leads.tiers import TierRules, exclusion_expressions
 from foregate.cases.leads.work import SCORES
 from foregate.core.errors import ConfigurationError, DataError
+from foregate.core.evidence import Evidence
+from foregate.core.gate import Effect, Judgement, Result, judge
 from foregate.core.ports import Warehouse
 from foregate.modeling.explanations import reasons
+from foregate.modeling.measured import Measured
 from foregate.warehouse.point_in_time import SUBJECT, Spine, kind
 from foregate.warehouse.profile import duplicates
 from foregate.warehouse.sources import view_name
@@ -45,18 +51,22 @@ class Request:
     settings: LeadsSettings
     rules: TierRules
     seed: int
+    stale: tuple[Evidence, ...] = ()
+    accepted: frozenset[str] = frozenset()
 
 
 def build(
     request: Request, package: Package, warehouse: Warehouse, columns: Mapping[str, Mapping[str, str]], spine: Spine
-) -> monthly_list.Built:
-    """Return the finished list; its four tables are written, with the top reasons of everybody on it.
+) -> tuple[monthly_list.Built, tuple[Judgement, ...]]:
+    """Return the finished list and how its data were judged; its four tables are written, with everybody's top reasons.
 
     Everybody is scored anew as of the list's day by the package's own statement. Raises what the list's rules refuse;
     nothing is written then.
     """
     _check_declared(request, package)
-    score_population(package, warehouse, {n: dict(t) for n, t in columns.items()}, spine, request.as_of, SCORES)
+    types = {n: dict(t) for n, t in columns.items()}
+    scored = score_population(package, warehouse, types, spine, request.as_of, SCORES)
+    judgements = _judged(request, package, warehouse, scored)
     _check_single(warehouse)
     candidates = _candidates(request, warehouse, columns)
     built = monthly_list.build(
@@ -78,7 +88,25 @@ def build(
         (PEOPLE, people),
     ):
         warehouse.load(name, table)
-    return monthly_list.Built(people, decisions, built.waterfall, built.expected, built.widened_by)
+    return monthly_list.Built(people, decisions, built.waterfall, built.expected, built.widened_by), judgements
+
+
+def _judged(request: Request, package: Package, warehouse: Warehouse, scored: pa.Table) -> tuple[Judgement, ...]:
+    """Return how today's data were judged; raise ServingChangedError unless each gate passed or was accepted before."""
+    made = Measured(request.as_of, warehouse.fingerprint(SCORES))
+    found = [*serving_evidence(made, package.profile, scored), *request.stale]
+    stale = tuple(g for g in preflight.GATES if g.evidence == "stale_days") if request.stale else ()
+    judgements = judge([request.settings.moved(g) for g in (*GATES, *stale)], found)
+    for judgement in judgements:
+        informs = judgement.gate.effect is Effect.INFORM or judgement.label in request.accepted
+        if judgement.result is not Result.PASS and (judgement.gate.effect is Effect.BLOCK or not informs):
+            raise ServingChangedError(
+                f"list {request.name}, gate {judgement.label}",
+                found=judgement.evidence.words if judgement.evidence and judgement.evidence.words else "no measurement",
+                wanted=f"{judgement.gate.wanted()}, as when {package.version} was trained",
+                then=f"Mend the source. No list was built: {judgement.gate.why}.",
+            )
+    return judgements
 
 
 def owners(settings: LeadsSettings, warehouse: Warehouse) -> list[int | str]:

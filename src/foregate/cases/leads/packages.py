@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from foregate.cases.leads.serving import Profile
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.cases.leads.tiers import TierRules
 from foregate.cases.leads.work import Floats
@@ -42,6 +43,7 @@ class Package:
     trees: Trees
     calibrator: Calibrator
     prices: Mapping[str, BetaPrior]
+    profile: Profile
 
     def score(self, table: pa.Table) -> tuple[Floats, Floats]:
         """Return (margins, probabilities) of a table that has the signature's features; DataError for infinite ones."""
@@ -71,6 +73,7 @@ class Package:
             "sources.json": artifacts.to_json({n: s.model_dump(mode="json") for n, s in self.sources.items()}),
             "features.json": artifacts.to_json(features),
             "tiers.json": self.rules.model_dump_json().encode(),
+            "profile.json": artifacts.to_json(self.profile.to_json()),
             "prices.json": artifacts.to_json({n: [p.a, p.b] for n, p in self.prices.items()}),
         }
 
@@ -117,6 +120,7 @@ def read(folder: Path, digest: str | None = None) -> Package:
         trees=boosted.load(files["model.json"], signature, found["about"]["trees"]),
         calibrator=Calibrator(**found["calibration"]),
         prices={n: BetaPrior(*p) for n, p in found["prices"].items()},
+        profile=Profile.from_json(found["profile"]),
     )
     _check_golden(package, found["golden"], folder)
     return package

@@ -11,6 +11,12 @@ class RefusalError(ForegateError):
     """
 
 
+class ServingChangedError(RefusalError):
+    """People to score who do not look like the leads the version was trained on, or a source that stopped arriving."""
+
+    exit_code = 1
+
+
 class ListRefusalError(RefusalError):
     """A refusal to build a list that would not be what was promised."""
 

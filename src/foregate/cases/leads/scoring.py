@@ -73,7 +73,7 @@ def score_population(
     _all_named(warehouse)
     compiled = compiled_for(package, Spine(POPULATION_SPINE, spine.columns, spine.own, spine.late), columns)
     tier = case_expression(package.rules, warehouse.dialect)
-    warehouse.create(POPULATION_FEATURES, compiled.sql(warehouse.dialect))
+    warehouse.create(POPULATION_FEATURES, compiled.sql(warehouse.dialect), in_order=compiled.sums_floats)
     tiers = warehouse.table(f"select *, {tier} as tier__ from {POPULATION_FEATURES} order by {SUBJECT}")  # noqa: S608
     if tiers.num_rows == 0:
         raise DataError(

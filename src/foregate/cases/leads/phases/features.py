@@ -48,7 +48,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     create(run.warehouse, SPINE, spine_of_leads(settings, tuple(spine.columns)))
     work.compiled = compile_features(work.files, work.sources, work.columns, spine)
     sql = work.compiled.sql(run.warehouse.dialect)
-    run.warehouse.create(FEATURES, sql)
+    run.warehouse.create(FEATURES, sql, in_order=work.compiled.sums_floats)
     made = Measured(run.as_of, digest_of(sql, run.version))
     leads, rows = row_count(run.warehouse, "lead"), row_count(run.warehouse, FEATURES)
     doubled, _ = duplicates(run.warehouse, FEATURES, [SUBJECT])

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from foregate.cases.leads import packages
 from foregate.cases.leads.packages import Package
+from foregate.cases.leads.serving import profile
 from foregate.cases.leads.training_rows import training_rows
 from foregate.cases.leads.work import Work
 from foregate.core.evidence import Evidence
@@ -20,7 +21,7 @@ DOES = "Writes the version in native formats with golden rows, and reads it back
 GOLDEN_ROWS = 50
 GATES = (
     Gate("golden_mismatches", at_most=0, why="a package that scores otherwise than the model it was made from"),
-    Gate("package_files", at_least=11, why="a package that lacks a part can not be served"),
+    Gate("package_files", at_least=12, why="a package that lacks a part can not be served"),
 )
 
 
@@ -45,6 +46,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
 def package_of(work: Work, run: Run) -> Package:
     """Return the package of a finished training."""
     assert work.trees is not None, "train ran before"
+    assert work.compiled is not None, "features ran before"
     return Package(
         version=run.version,
         as_of=run.as_of,
@@ -56,4 +58,5 @@ def package_of(work: Work, run: Run) -> Package:
         trees=work.trees,
         calibrator=work.calibrator,
         prices=work.prices,
+        profile=profile(training_rows(run.warehouse).table, work.trees.signature.names, work.compiled.features),
     )

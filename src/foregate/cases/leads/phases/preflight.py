@@ -44,7 +44,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
         yield _types(made, name, source, work)
         yield from _unique(made, name, source, work, run, rows)
     made = Measured(run.as_of, digest_of(work.columns))
-    yield from _or_nothing(made, "stale_days", _staleness(work, run), "no source declares fresh_days")
+    yield from _or_nothing(made, "stale_days", staleness(work, run), "no source declares fresh_days")
     yield from _or_nothing(made, "unstable_queries", _stability(made, work), "no source is a query")
     yield from _or_nothing(made, "key_type_mismatches", _key_types(made, work), "no feature joins another source")
     yield _serving(made, work)
@@ -61,7 +61,8 @@ def _or_nothing(made: Measured, name: str, found: Iterator[Evidence], words: str
     yield from listed or [made.nothing(name, words)]
 
 
-def _staleness(work: Work, run: Run) -> Iterator[Evidence]:
+def staleness(work: Work, run: Run) -> Iterator[Evidence]:
+    """Yield, for each source that declares how fresh it must be, by how many days it is staler."""
     for name, source in work.sources.items():
         if source.fresh_days is not None:
             made = Measured(run.as_of, work.fingerprints[name])

@@ -31,14 +31,15 @@ _DELAYS = """
 select
   date_diff('day', contacted_on, converted_on) as delay,
   date_diff('day', contacted_on, cast($as_of as date)) as age
-from lead where contacted_on <= cast($as_of as date)
+from lead where contacted_on <= cast($train_end as date)
 """
 
 
 def measure(work: Work, run: Run) -> Iterator[Evidence]:
     """Yield the window and the labels' counts; the label table is made here."""
     maturity, embargo = work.settings.maturity, work.settings.dates.embargo_days
-    table = run.warehouse.table(_DELAYS, {"as_of": run.as_of})
+    until = work.calendar.train_end
+    table = run.warehouse.table(_DELAYS, {"as_of": run.as_of, "train_end": until})
     ages = table.column("age").to_numpy(zero_copy_only=False).astype(float)
     delays = table.column("delay").to_numpy(zero_copy_only=False).astype(float)
     seen = (delays >= 0) & (delays <= ages)
@@ -61,20 +62,22 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
 def _labels(work: Work, run: Run) -> Iterator[Evidence]:
     sql = statement(LABEL, run.warehouse.dialect)
     run.warehouse.create(LABEL, sql, {"as_of": run.as_of, "window_days": work.window_days})
-    rows, matured, positive, late = run.warehouse.rows(
-        "select count(*), count(label), count(*) filter (where label = 1), "
-        "count(*) filter (where label = 0 and delay_days > 0 and delay_days <= age_days) from label"
+    rows, matured, positive, late, judged = run.warehouse.rows(
+        "select count(*), count(label), count(*) filter (where label = 1 and contacted_on <= $until), "
+        "count(*) filter (where label = 0 and delay_days between 1 and age_days and contacted_on <= $until), "
+        "count(label) filter (where contacted_on <= $until) from label",
+        {"until": work.calendar.train_end},
     )[0]
     made = Measured(run.as_of, digest_of(sql, work.window_days, run.version))
     yield made.count("labelled", matured, rows)
     yield made.rate(
         "positive_rate",
         positive,
-        max(matured, 1),
-        words=f"{positive:,} converted within {work.window_days} days of {matured:,}",
+        max(judged, 1),
+        words=f"{positive:,} of {judged:,} contacted by the end of training converted within {work.window_days} days",
     )
     yield made.rate(
-        "late_rate", late, max(matured, 1), words=f"{late:,} converted after the window: negatives by the rule"
+        "late_rate", late, max(judged, 1), words=f"{late:,} converted after the window: negatives by the rule"
     )
     yield made.rate(
         "censored_rate", rows - matured, max(rows, 1), words=f"{rows - matured:,} leads are younger than the window"
