@@ -232,3 +232,13 @@ def test_a_feature_can_key_another_source_and_feed_a_derived_one() -> None:
     found = engine.rows(f"select firm_now, heads, age, has_mail, mix from ({statement})")
     assert found == [(2, 1, 3, False, 13)]
     engine.close()
+
+
+def test_an_interval_shorter_than_a_day_is_answered_as_the_engine_would() -> None:
+    on = date(2024, 1, 10)
+    rows = [(1, 1, on, None, FIRST, None, "a"), (1, 2, on - timedelta(days=1), None, FIRST, None, "a")]
+    leads = [(1, on), (1, on + timedelta(days=1))]
+    sql = "select count(*) filter (where started_on > as_of - interval 1 hour) as fresh from employment"
+    engine, spine, types = world(rows, leads)
+    assert compiled(engine, sql, spine, types, by_change=True) == naive(engine, sql, leads)
+    engine.close()
