@@ -35,9 +35,12 @@ def calibrate(margins: Floats, outcomes: Floats, level: float = 0.95) -> tuple[C
     """Return the calibrator, the Brier difference it was judged by, and whether it was kept.
 
     The earlier half of the rows fits, the later half judges (rows come in order of time); it is kept only when the
-    whole interval of the Brier difference lies below zero, and then refitted on all rows.
+    whole interval of the Brier difference lies below zero, and then refitted on all rows. Rows of one class, or fewer
+    than two, leave the model as it is, with the difference unknown in [-1, 1].
     """
     half = len(margins) // 2
+    if half == 0 or not 0 < outcomes.sum() < len(outcomes):
+        return Calibrator(), Estimate(0.0, -1.0, 1.0, len(margins), level), False
     slope, intercept = platt_fit(margins[:half], outcomes[:half])
     trial, plain = Calibrator(slope, intercept), Calibrator()
     later = margins[half:]
