@@ -64,10 +64,20 @@ def test_from_a_csv_to_a_gated_version_and_a_ranked_list_by_the_readme_alone(fre
     judged = [j for phase in state["phases"].values() for j in phase["judgements"]]
     asked = [j["label"] for j in judged if j["result"] != "pass" and j["gate"]["effect"] == "sign_off"]
     assert asked == ["ablation_loss[company_size]"], ran.stdout
+    shown = foregate("show", "--phase", "select", folder=fresh).stdout
+    assert "giveaway_auc[company_size]" in shown, "a gate is shown with what it was applied to"
+    hurried = foregate(
+        "waive", state["version"], asked[0], "--by", "Ada", "--reason", "ok", "--until", "2099-12-31", folder=fresh
+    )
+    assert hurried.returncode == 1
+    assert "--reason" in hurried.stderr
     words = ("--by", "Ada", "--reason", "two columns are all we have", "--until", "2099-12-31")
     accepted = foregate("waive", state["version"], asked[0], *words, folder=fresh)
     assert accepted.returncode == 0, accepted.stderr
     assert "next: foregate promote" in accepted.stdout
+    assert "Ada accepted ablation_loss[company_size]" in accepted.stderr
+    again = foregate("run", "leads", folder=fresh)
+    assert "was judged before; nothing was run" in again.stderr
     assert foregate("promote", folder=fresh).returncode == 0
     built = foregate("list", "build", folder=fresh)
     assert built.returncode == 0, built.stderr
@@ -150,7 +160,17 @@ def not_a_ledger(p: Path) -> None:
     (p / "ledger.sqlite").write_text("this is no database, and long enough to have a header " * 40)
 
 
+def typing_error_in_a_rule(p: Path) -> None:
+    replaced(p / "tiers.toml", 'when = "company_size >= 100"', 'when = "company_sise >= 100"')
+
+
+def typing_error_in_the_words(p: Path) -> None:
+    replaced(p / "tiers.toml", "{company_size}", "{company_sise}")
+
+
 CONFIGURATION = [
+    (typing_error_in_a_rule, 2, "Did you mean company_size?"),
+    (typing_error_in_the_words, 2, "Did you mean company_size?"),
     (empty_table, 2, "no rows"),
     (missing_column, 2, "company_size"),
     (unreadable_file, 2, "leads.csv"),

@@ -16,6 +16,7 @@ from foregate.cases.leads import packages, tiers
 from foregate.cases.leads.lifecycle import MODEL, check_gates, lifecycle
 from foregate.cases.leads.matrix import check as check_matrix
 from foregate.cases.leads.packages import Package
+from foregate.cases.leads.rule_columns import check_rule_columns
 from foregate.cases.leads.scoring import compiled_for
 from foregate.cases.leads.settings import LeadsSettings, check_lead_columns, check_list_columns
 from foregate.cases.leads.statements import check_feature_names
@@ -154,7 +155,9 @@ class App:
         with self.warehouse() as engine:
             work = self.work(engine, self.project.day(as_of))
             lifecycle(work)
-            return compile_features(work.files, _lagged(work), work.columns, work.spine("spine"))
+            compiled = compile_features(work.files, _lagged(work), work.columns, work.spine("spine"))
+            self._check_rules(work, compiled)
+            return compiled
 
     def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
         """Return the state of the version these declarations and data make, after walking it through its phases."""
@@ -163,13 +166,21 @@ class App:
             watch(Step("sources", "Reads every declared source and takes its fingerprint."))
             with self._remember_failure():
                 work = self.work(engine, on)
-                compile_features(work.files, _lagged(work), work.columns, work.spine("spine"), join_types=False)
+                spine = work.spine("spine")
+                compiled = compile_features(work.files, _lagged(work), work.columns, spine, join_types=False)
+                self._check_rules(work, compiled)
             version = version_of(self.project, work, on)
             engine.use(schema_of(version))
             work.champion = lambda: self._champion(engine, work)
             run = Run(engine, MODEL, version, on, self.project.declared.seed)
             detail = {"inputs": dict(work.fingerprints), "code": code_digest(), "libraries": libraries()}
             return walk(lifecycle(work), run, self.ledger, self.clock, self.actor, watch, detail)
+
+    def _check_rules(self, work: Work, compiled: Compiled) -> None:
+        settings = work.settings
+        scored = settings.population.source if settings.population else settings.source
+        tiers_file = str(self.project.path("tiers.toml"))
+        check_rule_columns(work.rules, compiled.features, work.columns[scored], tiers_file)
 
     @contextmanager
     def _remember_failure(self) -> Iterator[None]:
@@ -230,7 +241,9 @@ def schema_of(version: str) -> str:
 def code_digest() -> str:
     """Return the hash of Foregate's own code that can change a number."""
     root = Path(str(files("foregate")))
-    code = sorted(p for p in root.rglob("*") if p.suffix in {".py", ".sql"} and p.parts[-2] not in {"report", "world", "cli"})
+    code = sorted(
+        p for p in root.rglob("*") if p.suffix in {".py", ".sql"} and p.parts[-2] not in {"report", "world", "cli"}
+    )
     return digest_of(*(f"{p.relative_to(root)}:{p.read_text()}" for p in code))
 
 

@@ -18,6 +18,7 @@ from foregate.report.log import next_step
 from foregate.warehouse.duckdb import DuckDB
 
 VIEW = "bi.lead_scores"
+SHORTEST_REASON = 8
 PROBE = Gate("probe_rows_off", at_most=0, why="readers must see the version that the ledger says is in service")
 
 
@@ -29,7 +30,6 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
     Raises NotAllowedError for a gate that passed, blocks, was not judged, or an expiry that has passed.
     """
     state = app.find(version)
-    _check_words(app, by, reason, until)
     found: dict[str, Judgement] = {}
     for phase in state.phases.values():
         for judgement in phase.judged.judgements if phase.judged else ():
@@ -46,6 +46,7 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
             wanted=f"one of {', '.join(asking)}" if asking else "nothing: no gate asks for sign-off",
             then="A blocking gate can not be waived.",
         )
+    _check_words(app, by, reason, until)
     for label in (
         [gate] if gate == chosen.label else [n for n in asking if found[n].gate.evidence == gate and n != gate]
     ):
@@ -176,13 +177,14 @@ def _value(judgement: Judgement) -> float | None:
 
 def _check_words(app: App, by: str, reason: str, until: date) -> None:
     today = app.clock().date()
-    if not by.strip() or len(reason.strip()) < 3 or until < today:
-        raise NotAllowedError(
-            "acceptance",
-            found=f"name {by!r}, reason {reason!r}, until {until}",
-            wanted=f"a name, a reason and an expiry from {today} on",
-            then="Give all three: the ledger keeps them.",
-        )
+    faults = {
+        "--by": (not by.strip(), repr(by), "the name of a person"),
+        "--reason": (len(reason.strip()) < SHORTEST_REASON, repr(reason), f"at least {SHORTEST_REASON} characters"),
+        "--until": (until < today, str(until), f"a day from {today} on"),
+    }
+    for option, (wrong, found, wanted) in faults.items():
+        if wrong:
+            raise NotAllowedError(option, found=found, wanted=wanted, then="Correct it: the ledger keeps all three.")
 
 
 def _stands(result: Result, effect: Effect) -> str:

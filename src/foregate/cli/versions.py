@@ -30,8 +30,11 @@ def run(
     if case != "leads":
         raise ConfigurationError("case", found=repr(case), wanted="leads", then="`foregate run leads`")
     app = app_of(context)
+    before = len(app.entries())
     with _watching(as_json) as watch:
         state = app.run(day_of(as_of), watch)
+    if len(app.entries()) == before:
+        say(f"{state.version} was judged before; nothing was run and nothing written")
     if as_json:
         data(_version_data(state))
     else:
@@ -60,6 +63,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     console.print(registry_table(states.values(), split))
     newest = list(states.values())[-1]
     if newest.version not in split:
+        console.print(f"newest {newest.version}:")
         console.print(next_line(next_step(newest)))
 
 
@@ -178,6 +182,7 @@ def waive(context: typer.Context, version: str, gate: str, by: By, reason: Reaso
     from foregate.app.promotion import waive as accept
 
     state = accept(app_of(context), version, gate, by, reason, until.date())
+    say(f"{by} accepted {gate} of {state.version} until {until:%Y-%m-%d}")
     _show_summary(state)
 
 

@@ -70,7 +70,7 @@ def _whole(split: Mapping[str, float]) -> bool:
 _SENTENCES = {
     Kind.STARTED: lambda e: f"{e.actor} started {e.phase or 'a run'} of {e.version}",
     Kind.OPENED: lambda e: f"{e.version} opened the test rows {e.detail.get('window', '')}",
-    Kind.JUDGED: lambda e: f"{e.phase} of {e.version} was judged {len(e.judgements)} times",
+    Kind.JUDGED: lambda e: f"{e.phase} of {e.version} was judged",
     Kind.FAILED: lambda e: f"{e.phase or 'the run'} of {e.version} broke off",
     Kind.WAIVED: lambda e: f"{e.actor} accepted {e.detail.get('gate', '')} of {e.version} until {e.until}",
     Kind.SIGNED: lambda e: f"{e.actor} signed {e.version} until {e.until}",

@@ -99,11 +99,11 @@ def gates_table(state: VersionState, phase: str | None, *, everything: bool) -> 
             value = number(j.evidence) if j.evidence else "nothing"
             mark = Text(MARKS[j.result], style=_RESULTS.get(j.result, "red"))
             note = j.words or (j.evidence.words if j.evidence else "")
-            table.add_row(j.label, mark, value, wanted(j), j.gate.effect.value, Text(note, style="dim"))
+            table.add_row(Text(j.label), mark, Text(value), wanted(j), j.gate.effect.value, Text(note, style="dim"))
         judged = [j.evidence for j in found.judged.judgements]
         if everything:
             for e in (e for e in found.judged.evidence if e not in judged):
-                table.add_row(e.label, "", number(e), "", "", Text(e.words, style="dim"))
+                table.add_row(Text(e.label), "", Text(number(e)), "", "", Text(e.words, style="dim"))
         parts += [table, Text()]
     return Group(*parts)
 
@@ -195,7 +195,7 @@ def explanation(found: Mapping[str, Any]) -> RenderableType:
     if score:
         lines.append(
             Text(
-                f"score {score['score']:.1%}, percentile {score['percentile']} of 100, "
+                f"as known on {score['as_of']}: score {score['score']:.1%}, percentile {score['percentile']} of 100, "
                 f"tier {score['tier']}, by {found['version']}"
             )
         )

@@ -130,9 +130,14 @@ def check_feature(file: FeatureFile, sources: Mapping[str, Source], columns: Map
     if source.current_state or not source.has_history:
         raise _wrong(
             file,
-            f"the source `{file.source}`, which holds today's state only",
+            f"the source `{file.source}`, which "
+            + (
+                "is declared to hold today's state only"
+                if source.current_state
+                else "does not say when rows became known"
+            ),
             "a source whose rows say when they became known",
-            f"Say known or known_after in [sources.{file.source}], or leave these columns to the list.",
+            f'Say known = "<a date column>" or known_after in [sources.{file.source}], or leave it to the list.',
         )
     _check_columns(file, columns[file.source])
     for output, tree in file.outputs.items():

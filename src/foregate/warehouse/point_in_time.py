@@ -151,11 +151,13 @@ def _own(file: FeatureFile, spine: Spine, stage: str) -> dict[str, exp.Expr]:
         return {name: tree.copy().transform(named) for name, tree in file.outputs.items()}
     missing = sorted(file.columns() - set(spine.columns))
     if missing:
+        name = missing[0]
         raise FeatureError(
             file.path,
-            found=f"the column `{missing[0]}`, which does not say when it becomes known",
+            found=f"the column `{name}` of {spine.own}, which does not say when it becomes known (or is not there)",
             wanted=f"one of {', '.join(spine.columns)}",
-            then=f'Say {missing[0]} = "{AT_CONTACT}" in [leads.columns] if that is true, or leave it out.',
+            then=f'Correct the name; or, in [leads.columns], say {name} = "{name}" if it is a day that is filled in '
+            f'when it comes, {name} = "<its day\'s column>", or {name} = "{AT_CONTACT}" only if it never changes after.',
         )
 
     def seen(node: exp.Expr) -> exp.Expr:

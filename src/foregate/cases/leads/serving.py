@@ -20,6 +20,10 @@ GATES = (
 )
 
 
+# A text of more values than this is an id or a name: that new ones appear is its nature, not a recoded source.
+MOST_CATEGORIES = 200
+
+
 @dataclass(frozen=True)
 class Profile:
     """What training looked like: missing and all rows per learned feature, known values per text feature."""
@@ -39,8 +43,8 @@ class Profile:
 
 
 def profile(train: pa.Table, learned: Sequence[str], features: Sequence[str]) -> Profile:
-    """Return the profile of the training rows; text features count even when they are not learned from."""
-    texts = [n for n in features if is_text(train.column(n))]
+    """Return the profile of the training rows; text features of few values count even when not learned from."""
+    texts = [n for n in features if is_text(train.column(n)) and len(train.column(n).unique()) <= MOST_CATEGORIES]
     return Profile(train.num_rows, {n: train.column(n).null_count for n in learned}, sign(train, texts).categories)
 
 

@@ -131,7 +131,7 @@ def _check_known(settings: LeadsSettings, file: str) -> None:
                 f"{file} [leads.columns] {name}",
                 found=f"known from the day in `{column.known}`, which [leads.columns] does not declare",
                 wanted=f'"{AT_CONTACT}", or a column declared beside it',
-                then=f'Say {column.known} = "{column.known}" there too; undeclared, the column would count as known.',
+                then=f'Say "{AT_CONTACT}", or say {column.known} = "{column.known}" there too if that is its day.',
             )
         if name == settings.converted and column.known == AT_CONTACT:
             raise DataError(
