@@ -156,8 +156,8 @@ def _own(file: FeatureFile, spine: Spine, stage: str) -> dict[str, exp.Expr]:
             file.path,
             found=f"the column `{name}` of {spine.own}, which does not say when it becomes known (or is not there)",
             wanted=f"one of {', '.join(spine.columns)}",
-            then=f'Correct the name; or, in [leads.columns], say {name} = "{name}" if it is a day that is filled in '
-            f'when it comes, {name} = "<its day\'s column>", or {name} = "{AT_CONTACT}" only if it never changes after.',
+            then=f'Correct the name; or, in [leads.columns], say {name} = "{name}" if it is a day filled in when it '
+            f'comes, {name} = "<its day\'s column>", or {name} = "{AT_CONTACT}" only if it never changes after.',
         )
 
     def seen(node: exp.Expr) -> exp.Expr:
