@@ -31,11 +31,10 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
     """
     state = app.find(version)
     found: dict[str, Judgement] = {}
-    for phase in state.phases.values():
-        for judgement in phase.judged.judgements if phase.judged else ():
-            found.setdefault(judgement.label, judgement)
-            if judgement.result is not Result.PASS:
-                found[judgement.gate.evidence] = judgement
+    for judgement in state.judgements():
+        found.setdefault(judgement.label, judgement)
+        if judgement.result is not Result.PASS:
+            found[judgement.gate.evidence] = judgement
     chosen = found.get(gate)
     asking = sorted(n for n, j in found.items() if j.result is not Result.PASS and j.gate.effect is Effect.SIGN_OFF)
     if chosen is None or chosen.result is Result.PASS or chosen.gate.effect is not Effect.SIGN_OFF:

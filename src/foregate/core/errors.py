@@ -27,12 +27,6 @@ class DataError(ForegateError):
     """The data is not what its declaration says."""
 
 
-class ListError(ForegateError):
-    """A list can not be built as it was promised."""
-
-    exit_code = 1
-
-
 class NotAllowedError(ForegateError):
     """A gate, a missing signature or the order of things forbids the step."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
 from foregate.core.event import Event, Kind, gate_from
+from foregate.core.evidence import Evidence
 from foregate.core.gate import Effect, Gate, Judgement, Result, loosened
 
 
@@ -73,11 +74,17 @@ class VersionState:
 
     def evidence(self, name: str, subject: str = "") -> float | None:
         """Return a measured value of this version by name, or None when it was not measured."""
+        return next((e.value for e in self.measured() if e.name == name and e.subject == subject), None)
+
+    def measured(self) -> Iterator[Evidence]:
+        """Yield everything that was measured, phase by phase."""
         for phase in self.phases.values():
-            for found in phase.judged.evidence if phase.judged else ():
-                if found.name == name and found.subject == subject:
-                    return found.value
-        return None
+            yield from phase.judged.evidence if phase.judged else ()
+
+    def judgements(self) -> Iterator[Judgement]:
+        """Yield every gate's judgement, phase by phase."""
+        for phase in self.phases.values():
+            yield from phase.judged.judgements if phase.judged else ()
 
 
 def phase_state(judgements: Sequence[Judgement], waivers: Sequence[Waiver], on: date) -> State:

@@ -32,8 +32,8 @@ _TIERS = (
 
 def model_card(state: VersionState) -> str:
     """Return the card in Markdown; a number the ledger does not have is not on it."""
-    found = [e for p in state.phases.values() if p.judged for e in p.judged.evidence]
-    judged = [j for p in state.phases.values() if p.judged for j in p.judged.judgements]
+    found = list(state.measured())
+    judged = list(state.judgements())
     by_name = {e.label: e for e in found}
     lines = [f"# Model card: {state.version}", "", f"**State:** {state.state}", ""]
     if "window_days" in by_name:

@@ -10,7 +10,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from foregate.core.evidence import Evidence
 from foregate.core.folds import State, VersionState
 from foregate.core.gate import Judgement, Result
 from foregate.report.log import MARKS, next_step, wanted
@@ -72,7 +71,7 @@ def summary(state: VersionState) -> RenderableType:
     """Return a version's key numbers with their intervals, its verdict and the next command."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name in KEY_NUMBERS:
-        for found in _evidence(state):
+        for found in state.measured():
             if found.name == name:
                 table.add_row(Text(found.label, style="bold"), number(found), Text(found.words, style="dim"))
     verdict = Text.assemble("version ", (state.version, "bold"), ": ", (state.state.value, STYLES[state.state]))
@@ -204,10 +203,4 @@ def explanation(found: Mapping[str, Any]) -> RenderableType:
 
 
 def _named(state: VersionState, name: str) -> str:
-    return next((number(e) for e in _evidence(state) if e.name == name), "")
-
-
-def _evidence(state: VersionState) -> Iterable[Evidence]:
-    for phase in state.phases.values():
-        if phase.judged:
-            yield from phase.judged.evidence
+    return next((number(e) for e in state.measured() if e.name == name), "")
