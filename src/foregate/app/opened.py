@@ -147,7 +147,6 @@ class App:
             ),
             artifacts=self.project.path("artifacts"),
             fingerprints={name: engine.fingerprint(view_name(name)) for name in declared.sources},
-            unstable=unstable(engine, declared.sources, self.project.folder),
         )
 
     def check(self, as_of: date | None = None) -> Compiled:
@@ -166,6 +165,7 @@ class App:
             watch(Step("sources", "Reads every declared source and takes its fingerprint."))
             with self._remember_failure():
                 work = self.work(engine, on)
+                work.unstable = unstable(engine, work.sources, self.project.folder)
                 spine = work.spine("spine")
                 compiled = compile_features(work.files, _lagged(work), work.columns, spine, join_types=False)
                 self._check_rules(work, compiled)
