@@ -27,6 +27,10 @@ class Kind(StrEnum):
     SIGNED = "signed"
     SERVED = "served"
     LISTED = "listed"
+    MOVED = "moved"
+    ALERTED = "alerted"
+    RESOLVED = "resolved"
+    SILENCED = "silenced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ _SENTENCES = {
     Kind.SIGNED: lambda e: f"{e.actor} signed {e.version} until {e.until}",
     Kind.SERVED: lambda e: f"{e.actor} put {_split_words(e.split or {})} in service",
     Kind.LISTED: lambda e: f"{e.actor} built the list {e.detail.get('list', '')} with {e.version}",
+    Kind.MOVED: lambda e: f"{e.actor} moved the rollout of {e.version} to {e.detail.get('state', '')}",
+    Kind.ALERTED: lambda e: f"{e.detail.get('severity', 'an')} alert {e.detail.get('rule', '')} on {e.version}",
+    Kind.RESOLVED: lambda e: f"alert {e.detail.get('rule', '')} on {e.version} is over",
+    Kind.SILENCED: lambda e: f"{e.actor} silenced {e.detail.get('rule', '')} until {e.until}",
 }
 
 
