@@ -33,6 +33,10 @@ class NotAllowedError(ForegateError):
     exit_code = 1
 
 
+class ConflictError(NotAllowedError):
+    """Somebody else moved a rollout or the pointer since it was last read."""
+
+
 class OutsideError(ForegateError):
     """A system outside the process is down, locked or unreadable."""
 

@@ -143,8 +143,10 @@ def _judge(phase: PhaseState, waivers: Sequence[Waiver], on: date) -> None:
 def _take(state: VersionState, event: Event, attempt: int) -> None:
     if event.kind is Kind.STARTED:
         state.phases[event.phase] = PhaseState(event.phase, State.RUNNING, attempt, event.at)
-    elif event.kind is Kind.JUDGED and event.phase in state.phases:
-        state.phases[event.phase].judged = event
+    elif event.kind is Kind.JUDGED:
+        state.phases.setdefault(
+            event.phase, PhaseState(event.phase, State.RUNNING, attempt or 1, event.at)
+        ).judged = event
     elif event.kind is Kind.FAILED and event.phase in state.phases:
         state.phases[event.phase].state = State.BROKE
         state.phases[event.phase].reason = event.reason
@@ -162,10 +164,20 @@ def served(events: Iterable[Event]) -> Mapping[str, float]:
     return next((e.split or {} for e in reversed(list(events)) if e.kind is Kind.SERVED), {})
 
 
+def leader(event: Event) -> str | None:
+    """Return the champion of a served event: of two versions that share the traffic, the one that was there before.
+
+    None after a withdrawal.
+    """
+    split = {version: share for version, share in (event.split or {}).items() if share}
+    others = [version for version in split if version != event.version]
+    return max(others or split, key=lambda v: (split[v], v), default=None)
+
+
 def champion(events: Iterable[Event]) -> str | None:
-    """Return the version with the largest share of traffic, or None before the first promotion."""
-    split = served(events)
-    return max(split, key=lambda v: (split[v], v)) if split else None
+    """Return the version in service that the others are measured against, or None before the first promotion."""
+    last = next((e for e in reversed(list(events)) if e.kind is Kind.SERVED), None)
+    return leader(last) if last else None
 
 
 def policy(events: Iterable[Event]) -> dict[str, Gate]:

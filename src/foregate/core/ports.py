@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -54,8 +54,15 @@ class Warehouse(Protocol):
 class Ledger(Protocol):
     """The append-only, hash-chained list of events: no update, no delete."""
 
-    def add(self, event: Event) -> Entry:
-        """Write the event after all others of its model and return it with its place and hash."""
+    def add(self, event: Event, generation: int | None = None) -> Entry:
+        """Write the event after all others of its model and return it with its place and hash.
+
+        `generation`: the place of the last served or moved event the caller has seen (0 for none); raises ConflictError
+        when another one came since. Checked and written in one transaction, so that of two operators one wins.
+        """
+
+    def current(self, model: str) -> Sequence[Entry]:
+        """Return the model's events that can still change what is so today, oldest first, checked."""
 
     def read(self, model: str) -> Iterator[Entry]:
         """Return the model's events, oldest first; raises LedgerBrokenError when the chain does not hold."""

@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from foregate.core.errors import ConfigurationError, LedgerBrokenError, NotAllowedError, OutsideError
-from foregate.core.event import Entry, Event, digest_of_row, from_json, to_json
+from foregate.core.errors import ConfigurationError, ConflictError, LedgerBrokenError, NotAllowedError, OutsideError
+from foregate.core.event import Entry, Event, Kind, digest_of_row, from_json, to_json
 from foregate.lifecycle.lease import alive, holder_name
 from foregate.lifecycle.schema import EVENTS, LEASES, SCHEMA, is_ready, make, written_by
 
@@ -49,15 +49,18 @@ class Store:
             with self._writing() as link:
                 make(link)
 
-    def add(self, event: Event) -> Entry:
+    def add(self, event: Event, generation: int | None = None) -> Entry:
         """Write the event after all others of its model; a second writer of the same place waits and comes after.
 
-        Raises ConfigurationError when a newer Foregate has changed the ledger's tables.
+        `generation`: the place of the last served or moved event that the caller has seen (0 for none). Raises
+        ConflictError when another came since, and ConfigurationError when a newer Foregate has changed the tables.
         """
         body = to_json(event)
         for _ in range(_TRIES):
             try:
                 with self._writing() as link:
+                    if generation is not None:
+                        self._check_generation(link, event.model, generation)
                     entry = self._next(link, event, body)
                     link.execute(
                         EVENTS.insert().values(
@@ -134,6 +137,23 @@ class Store:
             wanted="one walker at a time",
             then="Wait for it to end, or end that process.",
         )
+
+    def current(self, model: str) -> list[Entry]:
+        """Return the model's events that can still change what is so today, oldest first, checked."""
+        return list(self.read(model))
+
+    def _check_generation(self, link: sa.Connection, model: str, seen: int) -> None:
+        moves = EVENTS.c.kind.in_([str(Kind.SERVED), str(Kind.MOVED)])
+        query = sa.select(EVENTS.c.sequence, EVENTS.c.body).where(EVENTS.c.model == model, moves)
+        last = link.execute(query.order_by(EVENTS.c.sequence.desc()).limit(1)).first()
+        if last is not None and last.sequence != seen:
+            event = from_json(last.body)
+            raise ConflictError(
+                f"model {model}",
+                found=f"event {last.sequence} at {event.at:%Y-%m-%d %H:%M:%S} UTC: {event.sentence()}",
+                wanted=f"nothing moved since event {seen}",
+                then="Look at `foregate status`, and decide again.",
+            )
 
     def _next(self, link: sa.Connection, event: Event, body: str) -> Entry:
         last = link.execute(
