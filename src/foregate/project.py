@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.core.errors import ConfigurationError
+from foregate.lifecycle.alerts import AlertSettings
+from foregate.lifecycle.plan import RolloutSettings
 from foregate.warehouse.sources import Source
 
 FILE = "foregate.toml"
@@ -68,6 +70,8 @@ class Declared(BaseModel):
     sources: dict[str, Source]
     features: dict[str, FeatureSettings] = Field(default_factory=dict)
     leads: LeadsSettings | None = None
+    rollout: RolloutSettings = RolloutSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 class Project:
@@ -104,7 +108,8 @@ class Project:
 
         def secret(found: re.Match[str]) -> str:
             if not os.environ.get(found[1]):
-                key = "[ledger] url" if url == self.declared.ledger.url else "[warehouse] url"
+                places = {self.declared.ledger.url: "[ledger] url", self.declared.warehouse.url: "[warehouse] url"}
+                key = places.get(url, "[[alerts.sink]] url")
                 raise ConfigurationError(
                     f"{self.file} {key}",
                     found=f"no environment variable {found[1]}, or an empty one",

@@ -210,9 +210,9 @@ def test_a_removed_tail_can_not_be_seen_by_the_chain_alone(ledger: Store, behind
 
 def test_a_ledger_of_a_newer_foregate_is_read_but_not_written(ledger: Store, behind: Behind, opened: Opened) -> None:
     fill(ledger, 2)
-    behind("UPDATE foregate_meta SET value = 2")
+    behind("UPDATE foregate_meta SET value = 3")
     for one in (ledger, opened(ledger.url)):  # one that was open when it happened, and one opened after
-        with pytest.raises(ConfigurationError, match="tables of version 2.*upgrade"):
+        with pytest.raises(ConfigurationError, match="tables of version 3.*upgrade"):
             one.add(event())
         with pytest.raises(ConfigurationError, match="upgrade"), one.lease("leads", "sam"):
             pass
@@ -223,7 +223,7 @@ def test_a_ledger_from_before_the_tables_had_a_version_gets_one(ledger: Store, b
     fill(ledger, 1)
     behind("DROP TABLE foregate_meta")
     assert opened(ledger.url).add(event()).sequence == 2
-    behind("UPDATE foregate_meta SET value = 1 WHERE name = 'schema'")
+    behind("UPDATE foregate_meta SET value = 2 WHERE name = 'schema'")
 
 
 def test_a_sealed_event_of_an_unknown_kind_says_that_a_newer_foregate_wrote_it(ledger: Store, behind: Behind) -> None:

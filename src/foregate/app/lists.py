@@ -13,14 +13,17 @@ from typing import Any
 from sqlglot import exp
 
 from foregate.app.opened import App
-from foregate.cases.leads import listing
+from foregate.app.promotion import rollouts_of
+from foregate.cases.leads import arms, listing
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.monthly_list import Built
 from foregate.cases.leads.phases.preflight import staleness
-from foregate.core.errors import ConfigurationError, NotAllowedError
+from foregate.cases.leads.work import SCORES, Work
+from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import champion
 from foregate.core.phase import Run
+from foregate.core.rollout import Rollout, Stage, active
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import digest_of
 from foregate.warehouse.duckdb import DuckDB
@@ -53,16 +56,19 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
             "--name", found=repr(named), wanted="small letters, digits and underscores, as 2025_11", then="Correct it."
         )
     version = _in_service(app)
-    package = app.package(version)
+    trial = _trial(app)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         work = app.work(engine, on)
-        engine.use(schema_of_list(named))
         seed, today = app.project.declared.seed, app.clock().date()
         stale = tuple(staleness(work, Run(engine, MODEL, version, on, seed)))
         accepted = frozenset(w.gate for w in app.find(version).waivers if w.until >= today)
         request = listing.Request(named, on, app.settings, work.rules, seed, stale, accepted)
+        chosen = _challengers(app, engine, work, trial, request) if trial else None
+        engine.use(schema_of_list(named))
         with _whole(engine):
-            built, judgements = listing.build(request, package, engine, work.columns, work.spine("spine"))
+            built, judgements = listing.build(request, app.package(version), engine, work.columns, work.spine("spine"))
+            merged = _merged(app, engine, trial, chosen, built, request) if trial and chosen else None
+            built = merged.built if merged else built
         files = _export(app, engine, named)
     digest = digest_of(files[0].read_text(), length=16)
     detail = {
@@ -72,6 +78,7 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
         "digest": digest,
         "expected": built.expected.to_pylist(),
         "widened_by": built.widened_by,
+        **_told(trial, merged),
     }
     before = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == named]
     repeated = bool(before) and _same(before[-1], version, detail)
@@ -81,7 +88,76 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
             Kind.LISTED, app.clock(), MODEL, version, app.actor, evidence=judged, judgements=judgements, detail=detail
         )
         app.ledger.add(event)
+    if trial and isinstance(chosen, str) and trial.stage is Stage.CANARY:
+        rollouts_of(app).hold(f"the challenger can not list: {chosen}")
     return ListReport(named, version, built, files, digest, repeated)
+
+
+def _trial(app: App) -> Rollout | None:
+    """Return the open rollout whose version is asked for a list: noted in shadow, in canary called for its share."""
+    found = active(app.entries())
+    stage = found.held_in if found and found.stage is Stage.HELD else found.stage if found else None
+    return found if found and found.champion and stage in (Stage.SHADOW, Stage.CANARY) else None
+
+
+def _challengers(app: App, engine: DuckDB, work: Work, trial: Rollout, request: listing.Request) -> Built | str:
+    """Return the list as the challenger alone would build it, or in words why it can not: the month goes on without."""
+    engine.use(f"{schema_of_list(request.name)}_challenger")
+    try:
+        with _whole(engine):
+            package = app.package(trial.version)
+            return listing.build(request, package, engine, work.columns, work.spine("spine"))[0]
+    except ForegateError as error:
+        return str(error)
+
+
+def _merged(
+    app: App, engine: DuckDB, trial: Rollout, chosen: Built | str, built: Built, request: listing.Request
+) -> arms.Merged | None:
+    """Return the list of both arms, its tables written; None when the challenger has none."""
+    if isinstance(chosen, str) or trial.champion is None:
+        return None
+    share = _frozen_share(app, trial, request.name)
+    packages = [app.package(v) for v in (trial.champion, trial.version)]
+    units = {
+        row[0]: str(row[1])
+        for schema in ("", "_challenger")
+        for row in engine.rows(
+            f"select subject_id, unit_id from {schema_of_list(request.name)}{schema}.{SCORES} "  # noqa: S608
+            f"where subject_id in (select person_id from {schema_of_list(request.name)}{schema}.{listing.PEOPLE})"
+        )
+    }
+    merged = arms.merge(
+        built,
+        chosen,
+        (trial.champion, trial.version),
+        (packages[0].prices, packages[1].prices),
+        units,
+        share,
+        trial.salt,
+        request.settings.list.firm_cap,
+        request.seed,
+    )
+    listing.save(engine, merged.built)
+    engine.load(arms.ARMS, merged.arms)
+    return merged
+
+
+def _frozen_share(app: App, trial: Rollout, name: str) -> float:
+    """Return the challenger's share on a list: the one it was first built with, so that nobody changes arm midway."""
+    built = [e.event.detail for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == name]
+    shares = [float(d["share"]) for d in built if d.get("rollout") == trial.began and "share" in d]
+    return shares[0] if shares else trial.share
+
+
+def _told(trial: Rollout | None, merged: arms.Merged | None) -> dict[str, Any]:
+    """Return what the ledger keeps of a list of two arms."""
+    if trial is None:
+        return {}
+    if merged is None:
+        return {"rollout": trial.began, "arms": "the challenger could not list"}
+    told = {"possible": merged.possible, "swapped": merged.swapped, "left_out": merged.left_out}
+    return {"rollout": trial.began, "challenger": trial.version, "share": merged.share, **told}
 
 
 def explain_lead(app: App, lead: str, name: str | None = None) -> dict[str, Any]:

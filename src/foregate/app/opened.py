@@ -25,6 +25,7 @@ from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedEr
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import VersionState, champion, versions
 from foregate.core.phase import Run
+from foregate.lifecycle.signatures import package_digest
 from foregate.lifecycle.store import Store, holder_name
 from foregate.lifecycle.walk import Step, Watch, walk
 from foregate.modeling.measured import digest_of
@@ -36,7 +37,7 @@ from foregate.warehouse.features import read_features
 from foregate.warehouse.point_in_time import Compiled, Spine, compile_features
 from foregate.warehouse.sources import view_name
 
-POLICY_KEYS = {"gates", "list", "owners", "signatures"}
+POLICY_KEYS = {"gates", "list", "owners"}
 PRODUCED = "none"
 
 
@@ -91,8 +92,8 @@ class App:
             engine.close()
 
     def entries(self, model: str = MODEL) -> list[Entry]:
-        """Return the ledger's events of a model, oldest first, checked."""
-        return list(self.ledger.read(model))
+        """Return the ledger's events of a model that count today, oldest first, checked."""
+        return list(self.ledger.current(model))
 
     def states(self, model: str = MODEL) -> dict[str, VersionState]:
         """Return the registry today."""
@@ -193,12 +194,12 @@ class App:
 
     def package(self, version: str) -> Package:
         """Return a version's package, its bytes checked against the digest the ledger recorded."""
-        digest = None
-        for entry in self.entries():
-            if entry.event.version == version and entry.event.phase == "package":
-                found = [e.subject for e in entry.event.evidence if e.name == "package_digest"]
-                digest = found[0] if found else digest
-        return packages.read(self.project.path("artifacts") / version, digest)
+        return packages.read(self.project.path("artifacts") / version, self.package_digest(version))
+
+    def package_digest(self, version: str) -> str | None:
+        """Return the digest that the ledger recorded of a version's package, or None."""
+        state = self.states().get(version)
+        return package_digest(state) or None if state else None
 
     def _champion(self, engine: DuckDB, work: Work) -> Champion | None:
         in_service = champion(e.event for e in self.entries())

@@ -1,25 +1,77 @@
-"""Promotion: sign, waive, move the pointer; the ledger hears first, the warehouse follows, a probe looks through it."""
+"""Promotion: accept, sign, take a rollout a step on, or back; every verb may be repeated without a second effect."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
-from foregate.app.opened import App, schema_of
+from foregate.app.drill import rehearse
+from foregate.app.opened import App
+from foregate.app.service import VIEW, LeadsService
 from foregate.cases.leads.lifecycle import MODEL
-from foregate.cases.leads.work import SCORES
 from foregate.core.errors import NotAllowedError
-from foregate.core.event import Event, Kind
-from foregate.core.evidence import Evidence
-from foregate.core.folds import PROMOTABLE, VersionState, served
-from foregate.core.gate import Effect, Gate, Judgement, Result, judge
-from foregate.lifecycle.store import holder_name
-from foregate.report.log import next_step
-from foregate.warehouse.duckdb import DuckDB
+from foregate.core.event import Entry, Event, Kind
+from foregate.core.folds import VersionState
+from foregate.core.gate import Effect, Judgement, Result, judge
+from foregate.core.rollout import champion_at, good_versions
+from foregate.lifecycle import retire
+from foregate.lifecycle.crossings import READY, gates
+from foregate.lifecycle.moving import Outcome
+from foregate.lifecycle.rollout import Preview, Rollouts
+from foregate.lifecycle.signatures import bound_to, plain
 
-VIEW = "bi.lead_scores"
+__all__ = ["VIEW", "drill", "in_service_at", "plan", "promote", "rollback", "rollouts_of", "sign", "sunset", "waive"]
 SHORTEST_REASON = 8
-PROBE = Gate("probe_rows_off", at_most=0, why="readers must see the version that the ledger says is in service")
+DRILL = "drill"
+
+
+def rollouts_of(app: App, as_of: date | None = None) -> Rollouts:
+    """Return what moves the project's versions; evidence from the field is read as of a day, else today."""
+    plan = app.project.declared.rollout.plan()
+    return Rollouts(app.ledger, app.clock, app.actor, MODEL, plan, LeadsService(app, as_of))
+
+
+def promote(
+    app: App, version: str | None = None, reason: str = "", as_of: date | None = None, key: str = ""
+) -> Outcome:
+    """Return the outcome of one step of a version's rollout; see `Rollouts.promote`."""
+    return rollouts_of(app, as_of).promote(app.find(version).version if version else None, reason, key)
+
+
+def plan(app: App, version: str | None = None, as_of: date | None = None) -> Preview:
+    """Return what `promote` would do now, measured and written nowhere."""
+    return rollouts_of(app, as_of).preview(app.find(version).version if version else None)
+
+
+def rollback(
+    app: App, reason: str, version: str | None = None, *, rule: str = "", key: str = "", withdraw: bool = False
+) -> Outcome:
+    """Return the outcome of serving the last good version again; see `Mover.rollback`."""
+    named = app.find(version).version if version else None
+    return rollouts_of(app).rollback(reason, named, rule=rule, key=key, withdraw=withdraw)
+
+
+def sunset(app: App, version: str, reason: str, key: str = "") -> Outcome:
+    """Return the outcome of packing a version away; see `retire.sunset`."""
+    return retire.sunset(rollouts_of(app), app.find(version).version, reason, key)
+
+
+def drill(app: App, version: str | None = None) -> tuple[Judgement, ...]:
+    """Return how a rehearsed promotion and rollback of a version were judged; the ledger keeps it."""
+    state = app.find(version)
+    good = next((v for v in good_versions(app.entries()) if v != state.version), None)
+    found = tuple(rehearse(app, state.version, good))
+    asked = [g for g in gates(app.project.declared.rollout.plan())[READY] if g.evidence.startswith(DRILL)]
+    judgements = judge(asked, found)
+    event = Event(
+        Kind.JUDGED, app.clock(), MODEL, state.version, app.actor, DRILL, evidence=found, judgements=judgements
+    )
+    app.ledger.add(event)
+    return judgements
+
+
+def in_service_at(app: App, when: datetime) -> Entry | None:
+    """Return the entry that put in service what was in service at a past moment, or None before the first."""
+    return champion_at(app.ledger.read(MODEL), when)
 
 
 def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) -> VersionState:
@@ -51,123 +103,31 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
     ):
         detail = {"gate": label, "found": _value(found[label])}
         event = Event(Kind.WAIVED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail)
-        app.ledger.add(event)
+        _add_once(app, event)
     return app.find(state.version)
 
 
 def sign(app: App, version: str, by: str, reason: str, until: date) -> VersionState:
-    """Return the version's state after a named person has signed it as it is."""
+    """Return the version's state after a named person has signed its package and the plan in foregate.toml."""
     state = app.find(version)
     _check_words(app, by, reason, until)
-    app.ledger.add(Event(Kind.SIGNED, app.clock(), MODEL, state.version, by, reason=reason, until=until))
+    detail = bound_to(state, app.project.declared.rollout.plan())
+    event = Event(Kind.SIGNED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail)
+    _add_once(app, event)
     return app.find(state.version)
 
 
-def promote(app: App, version: str | None, reason: str = "") -> VersionState:
-    """Return the version's state after it was put in service; one that is in service already is left as it is.
-
-    Raises NotAllowedError when a gate, a waiver or a signature is missing. When the probe does not read the version
-    through the readers' view, what was in service before is put back and NotAllowedError is raised.
-    """
-    state = app.find(version)
-    events = [entry.event for entry in app.entries()]
-    before = served(events)
-    if before == {state.version: 1.0} and _is_read(app, state.version):
-        return state
-    _check_promotable(app, state)
-    app.package(state.version)
-    with app.ledger.lease(MODEL, holder_name(app.actor)):
-        app.ledger.add(Event(Kind.STARTED, app.clock(), MODEL, state.version, app.actor, "promote"))
-        try:
-            evidence = _move(app, state.version, reason)
-        except BaseException as error:
-            _put_back(app, state.version, before, f"{type(error).__name__}: {error}")
-            raise
-        judgements = judge([PROBE], [evidence])
-        app.ledger.add(
-            Event(
-                Kind.JUDGED,
-                app.clock(),
-                MODEL,
-                state.version,
-                app.actor,
-                "promote",
-                evidence=(evidence,),
-                judgements=judgements,
-            )
-        )
-        if judgements[0].result is not Result.PASS:
-            _put_back(app, state.version, before, evidence.words)
-            raise NotAllowedError(
-                f"{VIEW} after promoting {state.version}",
-                found=evidence.words,
-                wanted="the staged scores, read through the readers' view",
-                then="What was in service before was put back; look at the view.",
-            )
-    return app.find(state.version)
-
-
-def _move(app: App, version: str, reason: str) -> Evidence:
-    """Return what a reader sees after the pointer has moved."""
-    table = f"{schema_of(version)}.{SCORES}"
-    with app.warehouse() as engine:
-        # What can be found wrong is found before the ledger hears of it.
-        staged = engine.count(table)
-        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, version, app.actor, split={version: 1.0}, reason=reason))
-        engine.publish(VIEW, table, version)
-        read, versions = _seen(engine)
-        fingerprint = engine.fingerprint(VIEW)
-        off = abs(read - staged) + (0 if versions == [version] else 1)
-    words = f"{read:,} rows of version {', '.join(versions)} read through {VIEW}; {staged:,} were staged"
-    return Evidence(PROBE.evidence, off, read, app.clock().date(), fingerprint, words=words)
-
-
-def _seen(engine: DuckDB) -> tuple[int, list[str]]:
-    """Return how many rows and which versions a reader sees."""
-    found = engine.rows(f"select count(*), list(distinct version) from {VIEW}")[0]  # noqa: S608 - our own name
-    return int(found[0]), list(found[1] or [])
-
-
-def _is_read(app: App, version: str) -> bool:
-    """Return whether readers see the version the ledger serves; a promotion cut short between the two is done again."""
-    with app.warehouse() as engine:
-        return engine.exists(VIEW) and _seen(engine)[1] == [version]
-
-
-def _put_back(app: App, version: str, before: Mapping[str, float], why: str) -> None:
-    """Serve again what was served before: a `served` event that repeats the older split, then the pointer.
-
-    Before the first release there is nothing to repeat: a `served` event without a split withdraws this one.
-    """
-    app.ledger.add(Event(Kind.FAILED, app.clock(), MODEL, version, app.actor, "promote", reason=why))
-    if before and version not in before:
-        older = max(before, key=lambda v: before[v])
-        reason = f"{version} could not be read: back to {older}"
-        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, older, app.actor, split=dict(before), reason=reason))
-        with app.warehouse() as engine:
-            engine.publish(VIEW, f"{schema_of(older)}.{SCORES}", older)
-    elif not before and served(e.event for e in app.entries()):
-        reason = f"{version} could not be read, and nothing was in service before it"
-        app.ledger.add(Event(Kind.SERVED, app.clock(), MODEL, version, app.actor, reason=reason))
-
-
-def _check_promotable(app: App, state: VersionState) -> None:
-    if state.state not in PROMOTABLE:
-        raise NotAllowedError(
-            f"version {state.version}",
-            found=f"a version that {_is(state.state.value)}",
-            wanted="every gate passed or accepted",
-            then=next_step(state).replace("\n", "  "),
-        )
-    today = app.clock().date()
-    signed = {" ".join(s.by.split()).casefold() for s in state.signatures if s.until >= today}
-    if len(signed) < app.settings.signatures:
-        raise NotAllowedError(
-            f"version {state.version}",
-            found=f"{len(signed)} signatures in force",
-            wanted=f"{app.settings.signatures} of different people",
-            then=f"`foregate sign {state.version} --by NAME --reason WHY --until DATE`",
-        )
+def _add_once(app: App, event: Event) -> None:
+    """Write an acceptance, unless the same person has given the very same one in the same words."""
+    said = ("kind", "version", "reason", "until", "detail")
+    for entry in reversed(app.entries()):
+        before = entry.event
+        if before.kind is Kind.STARTED and not before.phase and before.version == event.version:
+            break
+        same = plain(before.actor) == plain(event.actor)
+        if same and all(getattr(before, name) == getattr(event, name) for name in said):
+            return
+    app.ledger.add(event)
 
 
 def _value(judgement: Judgement) -> float | None:
@@ -188,7 +148,3 @@ def _check_words(app: App, by: str, reason: str, until: date) -> None:
 
 def _stands(result: Result, effect: Effect) -> str:
     return "passed" if result is Result.PASS else f"{'blocks' if effect is Effect.BLOCK else 'only informs'}"
-
-
-def _is(state: str) -> str:
-    return state if state.startswith(("awaits", "broke")) else f"is {state}"

@@ -24,6 +24,8 @@ cli = typer.Typer(
 )
 lists = typer.Typer(help="Build, explain and export the month's list.", no_args_is_help=True)
 cli.add_typer(lists, name="list")
+alerts = typer.Typer(help="See, silence, replay and budget the alert rules.", no_args_is_help=True)
+cli.add_typer(alerts, name="alerts")
 
 Day = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day whose knowledge counts.")]
 Json = Annotated[bool, typer.Option("--json", help="Data on stdout, nothing else.")]

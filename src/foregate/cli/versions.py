@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,9 @@ import typer
 from foregate.cli.root import By, Day, Json, Reason, Strict, Until, Version, app_of, cli, console_of, data, day_of, say
 
 if TYPE_CHECKING:
+    from foregate.app import App
     from foregate.core.folds import VersionState
+    from foregate.core.rollout import Rollout
 
 
 @cli.command()
@@ -43,28 +46,82 @@ def run(
 
 
 @cli.command()
-def status(context: typer.Context, as_json: Json = False) -> None:
-    """Say what is in service, and what each version waits for."""
-    from foregate.core.folds import served
-
+def status(
+    context: typer.Context,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="A past moment, UTC: what served then."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which rollout stands where and what it waits for, what is in service, and what fires."""
     app = app_of(context)
-    states, split = app.states(), served(e.event for e in app.entries())
-    if as_json:
-        data({"served": dict(split), "versions": [_version_data(s) for s in states.values()]})
+    if at is not None:
+        _show_moment(app, at.replace(tzinfo=UTC), as_json=as_json)
         return
-    from foregate.report.log import next_step
-    from foregate.report.terminal import next_line, registry_table
+    from foregate.app.alerts import open_alerts
+    from foregate.core.folds import served, versions
+    from foregate.core.rollout import roles, rollouts
 
+    entries = app.entries()
+    events = [e.event for e in entries]
+    states, split = versions(events, app.clock().date()), served(events)
+    part, alerts = roles(entries, states), open_alerts(app)
+    last = next(iter(rollouts(entries)[::-1]), None)
+    if as_json:
+        from foregate.cli.rollouts import rollout_data
+
+        told: dict[str, Any] = {"rollout": rollout_data(last) if last else None, "served": dict(split), "roles": part}
+        told |= {"alerts": [e.sentence() for e in alerts], "versions": [_version_data(s) for s in states.values()]}
+        data(told)
+        return
     console = console_of()
     if not states:
         say("no version yet; next: foregate run leads")
         return
+    if last:
+        _show_rollout(app, last)
     console.print("in service: " + (", ".join(f"{v} ({s:.0%})" for v, s in split.items()) or "nothing yet"))
-    console.print(registry_table(states.values(), split))
+    for event in alerts:
+        console.print(f"open since {event.detail.get('since', event.at.date())}: {event.sentence()}", style="red")
+    from foregate.report.terminal import registry_table
+
+    console.print(registry_table(states.values(), split, part))
     newest = list(states.values())[-1]
-    if newest.version not in split:
-        console.print(f"newest {newest.version}:")
-        console.print(next_line(next_step(newest)))
+    if newest.version not in split and not (last and last.version == newest.version):
+        _show_newest(newest)
+
+
+def _show_newest(newest: VersionState) -> None:
+    from foregate.report.log import next_step
+    from foregate.report.terminal import next_line
+
+    console = console_of()
+    console.print(f"newest {newest.version}:")
+    console.print(next_line(next_step(newest)))
+
+
+def _show_rollout(app: App, last: Rollout) -> None:
+    from foregate.app.promotion import rollouts_of
+    from foregate.report.rollout import style_of, waiting, where
+
+    console = console_of()
+    console.print(where(last, app.clock()), style=style_of(last))
+    if last.is_open:
+        console.print(f"waits for: {waiting(last, rollouts_of(app).waits(last))}")
+
+
+def _show_moment(app: App, when: datetime, *, as_json: bool) -> None:
+    from foregate.app.promotion import in_service_at
+    from foregate.core.event import to_json
+    from foregate.report.rollout import served_words
+
+    entry = in_service_at(app, when)
+    if as_json:
+        data(json.loads(to_json(entry.event)) | {"sequence": entry.sequence, "digest": entry.digest} if entry else None)
+        return
+    for line in served_words(entry):
+        typer.echo(line)
 
 
 @cli.command()
@@ -147,24 +204,6 @@ def compare(context: typer.Context, left: str, right: str, as_json: Json = False
         if same
         else "different test windows: the numbers do not compare; look at champion_auc_difference"
     )
-
-
-@cli.command()
-def promote(
-    context: typer.Context,
-    version: Version = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why now.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Put a version in service: move the pointer, then read through the readers' view."""
-    from foregate.app.promotion import VIEW
-    from foregate.app.promotion import promote as move
-
-    state = move(app_of(context), version, reason)
-    if as_json:
-        data(_version_data(state))
-        return
-    say(f"{state.version} is in service; readers see it through {VIEW}\nnext: foregate list build")
 
 
 @cli.command()

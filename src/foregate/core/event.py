@@ -6,12 +6,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from foregate.core.errors import OutsideError
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate, Judgement, Result
 
@@ -33,12 +35,19 @@ class Kind(StrEnum):
     SILENCED = "silenced"
 
 
+class _Stored:
+    """What of an event that was stored has not been read yet: the text of its evidence and its judgements."""
+
+    __slots__ = ("_unread",)
+
+
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(_Stored):
     """One thing that happened to a version; an empty `phase` means the version as a whole.
 
     A `served` event carries the whole traffic split (version -> share, summing to 1), so the fold is "the last one".
-    `detail` holds what the kind needs beside: plain JSON values only.
+    `detail` holds what the kind needs beside: plain JSON values only. Of an event that comes from the ledger, evidence
+    and judgements are made when they are first asked for: they are most of its text, and few readers want them all.
     """
 
     kind: Kind
@@ -59,6 +68,24 @@ class Event:
             raise ValueError("an event's moment needs its time zone")
         if self.split is not None and not _whole(self.split):
             raise ValueError(f"a split must be shares from 0 to 1 that sum to 1, got {dict(self.split)}")
+
+    if not TYPE_CHECKING:  # a type checker would take it that an event has any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the evidence or the judgements of a stored event, read from its text."""
+            if name not in _LATE:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            try:
+                found = tuple(map(_LATE[name], json.loads(_array(self._unread, name))))
+            except (KeyError, TypeError, ValueError) as error:
+                raise OutsideError(
+                    f"ledger, model {self.model}, {self.kind} {self.phase} of {self.version} at {self.at}",
+                    found=f"sealed {name} that this Foregate can not read ({error})",
+                    wanted=f"{name} of a kind it knows",
+                    then="A newer Foregate wrote it: upgrade.",
+                ) from error
+            object.__setattr__(self, name, found)
+            return found
 
     def sentence(self) -> str:
         """Return the event as a person would say it."""
@@ -120,50 +147,181 @@ def to_json(event: Event) -> str:
     Bytes that were no text (a file name in an error, say) come as lone surrogates, which no database takes: they are
     escaped.
     """
-    raw = _plain(asdict(event))
-    for found in (*raw["evidence"], *(j["evidence"] for j in raw["judgements"] if j["evidence"])):
-        found.update({name: _number(found[name]) for name in ("value", "low", "high")})
+    raw = {
+        "actor": event.actor,
+        "at": event.at.isoformat(),
+        "detail": _plain(event.detail),
+        "evidence": [_evidence_to(e) for e in event.evidence],
+        "judgements": [_judgement_to(j) for j in event.judgements],
+        "kind": event.kind,
+        "model": event.model,
+        "phase": event.phase,
+        "reason": event.reason,
+        "split": _plain(event.split),
+        "until": _plain(event.until),
+        "version": event.version,
+    }
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
 
 
+_STRING = r'"((?:[^"\\]|\\.)*)"'
+_OPENING = re.compile(rf'\{{"actor":{_STRING},"at":"([^"\\]*)","detail":(?=\{{)')
+_ENDING = re.compile(
+    rf',"kind":"(\w+)","model":{_STRING},"phase":{_STRING},"reason":{_STRING},'
+    rf'"split":(null|\{{.*\}}),"until":(?:null|"([^"\\]*)"),"version":{_STRING}\}}'
+)
+_EVIDENCE, _JUDGEMENTS = ',"evidence":[', '],"judgements":['
+_DECODER = json.JSONDecoder()
+_KINDS = {str(kind): kind for kind in Kind}
+
+
 def from_json(text: str) -> Event:
-    """Return the event a canonical JSON text was made from; raises KeyError or ValueError for anything else."""
-    raw = json.loads(text)
-    return Event(
-        kind=Kind(raw["kind"]),
+    """Return the event a canonical JSON text was made from; raises KeyError or ValueError for anything else.
+
+    Evidence and judgements are read when they are first asked for; what a newer Foregate put there that this one does
+    not know raises OutsideError then.
+    """
+    found = _in_parts(text)
+    if found is None:
+        raw = json.loads(text)
+        return _event(raw, tuple(map(_evidence, raw["evidence"])), tuple(map(_judgement, raw["judgements"])))
+    raw, unread = found
+    return _event(raw) if unread is None else _event(raw, unread=unread)
+
+
+def _in_parts(text: str) -> tuple[dict[str, Any], str | None] | None:
+    """Return what stands around evidence and judgements, and their text (None: both empty); None if not canonical.
+
+    Keys are sorted, so that the long arrays stand between `detail` and `kind`; a quote inside a string is escaped, so
+    that neither a name nor a reason can look like a key.
+    """
+    opening = _OPENING.match(text)
+    end = text.rfind(',"kind":"')
+    ending = _ENDING.fullmatch(text, end) if end > 0 else None
+    if opening is None or ending is None:
+        return None
+    detail, at = _DECODER.raw_decode(text, opening.end())
+    unread = text[at:end]
+    if not (unread.startswith(_EVIDENCE) and unread.endswith("]") and _JUDGEMENTS in unread):
+        return None
+    kind, model, phase, reason, split, until, version = ending.groups()
+    words = (opening[1], model, phase, reason, version)
+    actor, model, phase, reason, version = [json.loads(f'"{w}"') if "\\" in w else w for w in words]
+    raw = {"actor": actor, "at": opening[2], "detail": detail, "kind": kind, "model": model, "phase": phase}
+    raw |= {"reason": reason, "split": None if split == "null" else json.loads(split), "until": until}
+    return {**raw, "version": version}, (None if unread == _EVIDENCE + _JUDGEMENTS + "]" else unread)
+
+
+def _event(
+    raw: Mapping[str, Any],
+    evidence: tuple[Evidence, ...] = (),
+    judgements: tuple[Judgement, ...] = (),
+    unread: str | None = None,
+) -> Event:
+    event = Event(
+        kind=_KINDS.get(raw["kind"]) or Kind(raw["kind"]),
         at=datetime.fromisoformat(raw["at"]),
         model=raw["model"],
         version=raw["version"],
         actor=raw["actor"],
         phase=raw["phase"],
-        evidence=tuple(_evidence(e) for e in raw["evidence"]),
-        judgements=tuple(_judgement(j) for j in raw["judgements"]),
+        evidence=evidence,
+        judgements=judgements,
         split=raw["split"],
         reason=raw["reason"],
         until=None if raw["until"] is None else date.fromisoformat(raw["until"]),
         detail=raw["detail"],
     )
+    if unread is not None:
+        object.__setattr__(event, "_unread", unread)
+        object.__delattr__(event, "evidence")
+        object.__delattr__(event, "judgements")
+    return event
+
+
+def _array(unread: str, name: str) -> str:
+    """Return the text of one of the two arrays; a piece of evidence holds no array, so the first end is the end."""
+    middle = unread.index(_JUDGEMENTS)
+    return unread[len(_EVIDENCE) - 1 : middle + 1] if name == "evidence" else unread[middle + len(_JUDGEMENTS) - 1 :]
 
 
 def gate_from(raw: Mapping[str, Any]) -> Gate:
-    """Return a gate from its JSON form."""
-    return Gate(**{**raw, "effect": Effect(raw["effect"])})
+    """Return a gate from its JSON form; equal ones are one object, for every version brings the same."""
+    return _gate(**raw)
 
 
 def gate_to(gate: Gate) -> dict[str, Any]:
     """Return a gate's JSON form."""
-    return {**asdict(gate), "effect": str(gate.effect)}
+    return {
+        "evidence": gate.evidence,
+        "at_least": gate.at_least,
+        "at_most": gate.at_most,
+        "min_rows": gate.min_rows,
+        "effect": str(gate.effect),
+        "why": gate.why,
+    }
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _gate(effect: str, **raw: Any) -> Gate:
+    return Gate(**raw, effect=Effect(effect))
+
+
+_UNITS = {str(unit): unit for unit in Unit}
+_RESULTS = {str(result): result for result in Result}
+_MEASURED = frozenset(one.name for one in fields(Evidence))
 
 
 def _evidence(raw: Mapping[str, Any]) -> Evidence:
-    numbers = {k: None if raw[k] is None else float(raw[k]) for k in ("value", "low", "high")}
-    return Evidence(**{**raw, **numbers, "as_of": date.fromisoformat(raw["as_of"]), "unit": Unit(raw["unit"])})
+    low, high, unit = raw["low"], raw["high"], raw["unit"]
+    found = Evidence(
+        raw["name"],
+        float(raw["value"]),
+        raw["rows"],
+        date.fromisoformat(raw["as_of"]),
+        raw["source"],
+        None if low is None else float(low),
+        None if high is None else float(high),
+        _UNITS.get(unit) or Unit(unit),
+        raw["subject"],
+        raw["words"],
+        raw.get("family", 1),
+    )
+    if unknown := raw.keys() - _MEASURED:
+        raise ValueError(f"evidence with {', '.join(sorted(unknown))}")
+    return found
 
 
 def _judgement(raw: Mapping[str, Any]) -> Judgement:
     evidence = None if raw["evidence"] is None else _evidence(raw["evidence"])
-    return Judgement(gate_from(raw["gate"]), Result(raw["result"]), evidence, raw["words"])
+    return Judgement(
+        gate_from(raw["gate"]), _RESULTS.get(raw["result"]) or Result(raw["result"]), evidence, raw["words"]
+    )
+
+
+_LATE: Mapping[str, Callable[[Any], Any]] = {"evidence": _evidence, "judgements": _judgement}
+
+
+def _evidence_to(found: Evidence) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "value": _number(_plain(found.value)),
+        "rows": _plain(found.rows),
+        "as_of": found.as_of.isoformat(),
+        "source": found.source,
+        "low": _number(_plain(found.low)),
+        "high": _number(_plain(found.high)),
+        "unit": found.unit,
+        "subject": found.subject,
+        "words": found.words,
+        "family": _plain(found.family),
+    }
+
+
+def _judgement_to(judgement: Judgement) -> dict[str, Any]:
+    evidence = None if judgement.evidence is None else _evidence_to(judgement.evidence)
+    return {"gate": gate_to(judgement.gate), "result": judgement.result, "evidence": evidence, "words": judgement.words}
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from foregate.core.event import Entry, Event
+from foregate.core.evidence import Evidence
+from foregate.core.rollout import Part, Plan, Readiness, Rollout
 
 Table = Any  # an Arrow table: core names no library
 
@@ -44,8 +46,14 @@ class Warehouse(Protocol):
     def fingerprint(self, name: str) -> str:
         """Return a hash that changes with any value or row of the table, and not with the order of its rows."""
 
-    def publish(self, view: str, table: str, version: str) -> None:
-        """Move the pointer: from this statement on, readers of `view` see `table`."""
+    def publish(self, view: str, parts: Sequence[Part], salt: str, generation: int) -> None:
+        """Move the pointer: from this statement on, readers of `view` see each part's people by its version.
+
+        Raises ConflictError when readers see a later generation already; without parts the view goes.
+        """
+
+    def pointed(self, view: str) -> int:
+        """Return the generation that readers of the view see; 0 before the first."""
 
     def close(self) -> None:
         """Give the engine back."""
@@ -72,6 +80,40 @@ class Ledger(Protocol):
 
     def lease(self, model: str, holder: str) -> AbstractContextManager[None]:
         """Hold the right to walk a model; raises NotAllowedError naming who holds it."""
+
+
+class Service(Protocol):
+    """What a rollout moves: the packages that can serve, and the pointer that readers follow."""
+
+    def intact(self, version: str) -> Evidence:
+        """Return `intact_faults`: whether the package's bytes are those of the ledger; opens no warehouse."""
+
+    def warm(self, version: str) -> Evidence:
+        """Return `standby_faults`: whether a version could serve now: bytes, load, golden rows, scores in place."""
+
+    def ready(self, rollout: Rollout | None, version: str, champion: str | None, plan: Plan) -> Readiness:
+        """Return what is known before anything moves: the rehearsal, and whether the plan can be decided."""
+
+    def parity(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return how the challenger's scores compare with the champion's on the same people and day."""
+
+    def field(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return what the leads that both versions were given say by now, arm against arm."""
+
+    def bake(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return what must be quiet before a release is complete."""
+
+    def publish(self, served: Entry) -> None:
+        """Make readers see what the entry serves; raises NotAllowedError when they see a later one already."""
+
+    def probe(self, served: Entry) -> Evidence:
+        """Return `probe_rows_off`: how many rows readers see that the entry does not serve, or miss."""
+
+    def consumers(self, version: str) -> Evidence:
+        """Return `consumers`: how many views read the version's own tables instead of the readers' view."""
+
+    def archive(self, version: str) -> Evidence:
+        """Return `archived`, after the version's package was packed away and its tables dropped."""
 
 
 class Clock(Protocol):

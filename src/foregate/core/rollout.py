@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from foregate.core.event import Entry, Event, Kind
+from foregate.core.evidence import Evidence
 from foregate.core.folds import leader
 
 
@@ -97,6 +98,7 @@ class Plan:
     evidence_days: int = 90
     retention_days: int = 90
     signatures: int = 0
+    bake_signatures: int = 0
     author_signs: bool = True
 
     def __post_init__(self) -> None:
@@ -151,6 +153,7 @@ class Rollout:
     criterion: str = ""
     served_at: datetime | None = None
     automatic: int = 0
+    unseen: bool = False
     moves: list[Entry] = field(default_factory=list)
 
     @property
@@ -162,6 +165,39 @@ class Rollout:
     def is_open(self) -> bool:
         """Whether it has not ended."""
         return self.stage not in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What is known before a rollout moves: its evidence, and the criterion that its window can decide."""
+
+    evidence: tuple[Evidence, ...]
+    criterion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of the readers' view: the version and table that serve the people in buckets from `start` up to `end`."""
+
+    version: str
+    table: str
+    start: str
+    end: str
+
+
+def parts_of(served: Event, tables: Mapping[str, str]) -> tuple[Part, ...]:
+    """Return the parts of a served split; the version that came last has the lowest buckets, so that it only grows.
+
+    Each person's bucket is `bucket(salt, unit)`; as the share rises, who was the challenger's stays the challenger's.
+    """
+    split = {version: share for version, share in (served.split or {}).items() if share}
+    order = sorted(split, key=lambda v: (v != served.version, v))
+    parts, edge = [], 0.0
+    for version in order:
+        upto = 1.0 if version == order[-1] else edge + split[version]
+        parts.append(Part(version, tables[version], threshold(edge), threshold(upto)))
+        edge = upto
+    return tuple(parts)
 
 
 def moment_of(entries: Iterable[Entry]) -> Iterator[tuple[Entry, datetime]]:
@@ -177,7 +213,7 @@ def rollouts(entries: Iterable[Entry]) -> list[Rollout]:
     found: dict[int, Rollout] = {}
     for entry, moment in moment_of(entries):
         event = entry.event
-        if event.kind not in (Kind.MOVED, Kind.SERVED) or "stage" not in event.detail:
+        if event.kind not in (Kind.MOVED, Kind.SERVED) or event.detail.get("stage", SUNSET) == SUNSET:
             continue
         began = int(event.detail.get("rollout", 0)) or entry.sequence
         if began == entry.sequence:
@@ -202,6 +238,7 @@ def _take(rollout: Rollout, entry: Entry, moment: datetime) -> None:
     if event.kind is Kind.SERVED and rollout.served_at is None:
         rollout.served_at = moment
     rollout.automatic += stage is Stage.ROLLING_BACK and bool(event.detail.get("rule"))
+    rollout.unseen = rollout.unseen or bool(event.detail.get("unseen"))
     rollout.moves.append(entry)
 
 
@@ -250,9 +287,9 @@ def good_versions(entries: Iterable[Entry]) -> list[str]:
 
 
 def quarantined(entries: Iterable[Entry]) -> set[str]:
-    """Return the versions whose last rollout was rolled back."""
-    last = {r.version: r.stage for r in rollouts(entries)}
-    return {version for version, stage in last.items() if stage in BACKWARD}
+    """Return the versions whose last rollout was rolled back after readers had seen them."""
+    last = {r.version: r for r in rollouts(entries)}
+    return {version for version, rollout in last.items() if rollout.stage in BACKWARD and not rollout.unseen}
 
 
 def roles(entries: Iterable[Entry], versions: Iterable[str]) -> dict[str, Role]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA = 1
+SCHEMA = 2
 META = sa.MetaData()
 EVENTS = sa.Table(
     "foregate_events",
@@ -17,6 +17,16 @@ EVENTS = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
+)
+ROW = tuple(EVENTS.c[name] for name in ("sequence", "at", "kind", "version", "body", "previous", "digest"))
+_BY_KIND = sa.Index("foregate_events_by_kind", EVENTS.c.model, EVENTS.c.kind, EVENTS.c.sequence)
+CHECKPOINTS = sa.Table(
+    "foregate_checkpoints",
+    META,
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
 )
 LEASES = sa.Table(
     "foregate_leases",
@@ -51,32 +61,46 @@ _GUARDS = {
         "FOR EACH STATEMENT EXECUTE FUNCTION foregate_append_only()",
     ],
 }
-_COUNT_GUARDS = {
-    "sqlite": "SELECT count(*) = 3 FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'foregate_no_%'",
-    "postgresql": "SELECT count(*) = 1 FROM pg_trigger "
+_ALL_THERE = {
+    "sqlite": "SELECT count(*) = 5 FROM sqlite_master WHERE (type = 'trigger' AND name LIKE 'foregate_no_%') "
+    "OR name IN ('foregate_events_by_kind', 'foregate_checkpoints')",
+    "postgresql": "SELECT count(*) = 1 AND to_regclass('foregate_events_by_kind') IS NOT NULL "
+    "AND to_regclass('foregate_checkpoints') IS NOT NULL FROM pg_trigger "
     "WHERE tgrelid = 'foregate_events'::regclass AND tgname = 'foregate_append_only'",
 }
+VERSION = sa.select(_ABOUT.c.value).where(_ABOUT.c.name == "schema")
 
 
 def written_by(link: sa.Connection) -> int:
     """Return the version of the tables that are there; 0 when there are none, or none of them says."""
     if not sa.inspect(link).has_table(_ABOUT.name):
         return 0
-    return link.execute(sa.select(_ABOUT.c.value).where(_ABOUT.c.name == "schema")).scalar() or 0
+    return link.execute(VERSION).scalar() or 0
 
 
-def is_ready(link: sa.Connection) -> bool:
-    """Return whether nothing is left to make: tables and guards are there, or a newer Foregate has seen to them."""
-    version = written_by(link)
+def is_ready(link: sa.Connection, version: int) -> bool:
+    """Return whether nothing is left to make: all is there, or a newer Foregate has seen to it.
+
+    `version` is what `written_by` returned.
+    """
     if version != SCHEMA:
         return version > SCHEMA
-    return bool(link.exec_driver_sql(_COUNT_GUARDS[link.dialect.name]).scalar())
+    return bool(link.exec_driver_sql(_ALL_THERE[link.dialect.name]).scalar())
 
 
 def make(link: sa.Connection) -> None:
-    """Create what is missing of tables and guards; the caller holds the lock on writing."""
+    """Create what is missing of tables, guards and index; the caller holds the lock on writing.
+
+    Tables of an earlier version become those of this one; what a newer Foregate has made is left as it is.
+    """
+    version = written_by(link)
+    if version > SCHEMA:
+        return
     META.create_all(link)
+    _BY_KIND.create(link, checkfirst=True)
     for guard in _GUARDS[link.dialect.name]:
         link.exec_driver_sql(guard)
-    if not written_by(link):
+    if not version:
         link.execute(_ABOUT.insert().values(name="schema", value=SCHEMA))
+    else:
+        link.execute(_ABOUT.update().where(_ABOUT.c.name == "schema").values(value=SCHEMA))

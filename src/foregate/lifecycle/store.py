@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-import re
-import sqlite3
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from foregate.core.errors import ConfigurationError, ConflictError, LedgerBrokenError, NotAllowedError, OutsideError
+from foregate.core.compaction import retained
+from foregate.core.errors import (
+    ConfigurationError,
+    ConflictError,
+    ForegateError,
+    LedgerBrokenError,
+    NotAllowedError,
+    OutsideError,
+)
 from foregate.core.event import Entry, Event, Kind, digest_of_row, from_json, to_json
+from foregate.lifecycle import checkpoint
+from foregate.lifecycle.engine import AT_ONCE, READS, engine_of, parsed
 from foregate.lifecycle.lease import alive, holder_name
-from foregate.lifecycle.schema import EVENTS, LEASES, SCHEMA, is_ready, make, written_by
+from foregate.lifecycle.schema import EVENTS, LEASES, ROW, SCHEMA, VERSION, is_ready, make, written_by
 
 __all__ = ["Store", "holder_name"]
 
 _TRIES = 20
 _PATIENCE_SECONDS = 10
 _PAGE = 2000
+_CHUNK = 20_000
 _WRITERS_LOCK = 0x464F5245
-_READS = "foregate_reads"
+_BEFORE_ALL = -(2**63)
+_MOVES = (str(Kind.SERVED), str(Kind.MOVED))
+_MODEL = EVENTS.c.model == sa.bindparam("model")
+_LAST = sa.select(EVENTS.c.sequence, EVENTS.c.digest).where(_MODEL).order_by(EVENTS.c.sequence.desc()).limit(1)
+_AT = sa.select(EVENTS.c.digest).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
+_TEXT = sa.select(EVENTS.c.body).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
+_MOVED = sa.select(
+    *(
+        sa.select(sa.func.max(EVENTS.c.sequence)).where(_MODEL, EVENTS.c.kind == kind).scalar_subquery()
+        for kind in _MOVES
+    )
+)
+_NEXT_PAGE = (
+    sa.select(*ROW)
+    .where(
+        _MODEL,
+        EVENTS.c.sequence > sa.bindparam("after", type_=sa.BigInteger),
+        EVENTS.c.sequence <= sa.bindparam("last"),
+    )
+    .order_by(EVENTS.c.sequence)
+    .limit(sa.bindparam("page"))
+)
 
 
 class Store:
@@ -37,17 +65,15 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        parsed = _parsed(url)
-        if parsed.get_backend_name() == "sqlite":
-            self._engine = _sqlite(parsed)
-        else:
-            self._engine = _postgres(parsed)
-        self._reader = self._engine.execution_options(**{_READS: True})
+        self._engine = engine_of(url, _PATIENCE_SECONDS)
+        self._reader = self._engine.execution_options(**{READS: True})
+        self._known: dict[str, list[Entry]] = {}
+        self._checkpointed: dict[str, int] = {}
         with self._reading() as link:
-            ready = is_ready(link)
+            version = written_by(link)
+            ready = is_ready(link, version)
         if not ready:
-            with self._writing() as link:
-                make(link)
+            self._make(version)
 
     def add(self, event: Event, generation: int | None = None) -> Entry:
         """Write the event after all others of its model; a second writer of the same place waits and comes after.
@@ -61,20 +87,12 @@ class Store:
                 with self._writing() as link:
                     if generation is not None:
                         self._check_generation(link, event.model, generation)
-                    entry = self._next(link, event, body)
-                    link.execute(
-                        EVENTS.insert().values(
-                            model=event.model,
-                            sequence=entry.sequence,
-                            at=event.at.isoformat(),
-                            kind=str(event.kind),
-                            version=event.version,
-                            body=body,
-                            previous=entry.previous,
-                            digest=entry.digest,
-                        )
-                    )
-                    return entry
+                    last = link.execute(_LAST, {"model": event.model}).first()
+                    sequence, previous = (last.sequence + 1, last.digest) if last else (1, "")
+                    digest = digest_of_row(sequence, previous, body)
+                    row = {"sequence": sequence, "body": body, "previous": previous, "digest": digest}
+                    link.execute(EVENTS.insert(), {**_columns(event), **row})
+                return Entry(sequence, event, previous, digest)
             except exc.IntegrityError:
                 continue
         raise OutsideError(
@@ -87,18 +105,29 @@ class Store:
         Rows come in pages, each in its own short transaction: nothing is held while the caller works, and what is
         written meanwhile is for the next reader.
         """
-        previous, place = "", 0
-        with self._reading() as link:
-            last = link.execute(sa.select(sa.func.max(EVENTS.c.sequence)).where(EVENTS.c.model == model)).scalar() or 0
-        while place < last:
-            page = self._page(model, place, last)
-            if not page:
-                raise self._broken(model, place + 1, "nothing", f"the events up to {last} that were there a moment ago")
-            for row in page:
-                place += 1
-                entry = self._checked(row, place, previous)
-                previous = entry.digest
-                yield entry
+        return self._follow(model, 0, "")
+
+    def current(self, model: str) -> list[Entry]:
+        """Return the model's events that can still change what is so today, oldest first, checked: `retained`.
+
+        The chain is checked from where this process left off, or from the model's checkpoint, whose entries are each
+        checked again; before them it is not read, and only `read` sees all. A checkpoint that does not fit is ignored.
+        """
+        known = self._remembered(model)
+        if known is None:
+            known = self._from_checkpoint(model)
+        place, previous = (known[-1].sequence, known[-1].digest) if known else (0, "")
+        fresh: list[Entry] = []
+        for entry in self._follow(model, place, previous):
+            fresh.append(entry)
+            if len(fresh) == _CHUNK:
+                known, fresh = retained([*known, *fresh]), []
+        if fresh:
+            known = retained([*known, *fresh])
+        self._known[model] = known
+        if known and known[-1].sequence - self._checkpointed.get(model, 0) > checkpoint.TAIL:
+            self._write_checkpoint(model, known)
+        return list(known)
 
     def models(self) -> list[str]:
         """Return the models that have events, sorted."""
@@ -138,59 +167,90 @@ class Store:
             then="Wait for it to end, or end that process.",
         )
 
-    def current(self, model: str) -> list[Entry]:
-        """Return the model's events that can still change what is so today, oldest first, checked."""
-        return list(self.read(model))
+    def _remembered(self, model: str) -> list[Entry] | None:
+        """Return what this process retained when it was here last, if the ledger still holds its last entry."""
+        known = self._known.get(model)
+        if not known:
+            return None
+        with self._reading() as link:
+            found = link.execute(_AT, {"model": model, "place": known[-1].sequence}).scalar()
+        return known if found == known[-1].digest else None
+
+    def _from_checkpoint(self, model: str) -> list[Entry]:
+        """Return the entries of the checkpoint, each checked; none when there is none that fits.
+
+        Whether the checkpoint is wrong or the ledger, the whole chain will tell.
+        """
+        try:
+            with self._reading() as link:
+                found = checkpoint.stored(link, model)
+                rows = checkpoint.rows(link, model, found) if found else []
+            entries = [self._checked(model, row, row.sequence, row.previous) for row in rows]
+        except (LedgerBrokenError, OutsideError):
+            return []
+        fits = found is not None and found.fits(entries)
+        self._checkpointed[model] = found.sequence if found and fits else 0
+        return entries if fits else []
+
+    def _write_checkpoint(self, model: str, entries: list[Entry]) -> None:
+        """Leave word for the next reader; where nothing can be written, or not now, it goes without."""
+        self._checkpointed[model] = entries[-1].sequence
+        try:
+            with self._writing(at_once=True) as link:
+                checkpoint.store(link, model, entries)
+        except (ForegateError, exc.IntegrityError):
+            pass
 
     def _check_generation(self, link: sa.Connection, model: str, seen: int) -> None:
-        moves = EVENTS.c.kind.in_([str(Kind.SERVED), str(Kind.MOVED)])
-        query = sa.select(EVENTS.c.sequence, EVENTS.c.body).where(EVENTS.c.model == model, moves)
-        last = link.execute(query.order_by(EVENTS.c.sequence.desc()).limit(1)).first()
-        if last is not None and last.sequence != seen:
-            event = from_json(last.body)
+        last = max((place or 0 for place in link.execute(_MOVED, {"model": model}).one()), default=0)
+        if last not in (0, seen):
+            event = from_json(link.execute(_TEXT, {"model": model, "place": last}).scalar_one())
             raise ConflictError(
                 f"model {model}",
-                found=f"event {last.sequence} at {event.at:%Y-%m-%d %H:%M:%S} UTC: {event.sentence()}",
+                found=f"event {last} at {event.at:%Y-%m-%d %H:%M:%S} UTC: {event.sentence()}",
                 wanted=f"nothing moved since event {seen}",
                 then="Look at `foregate status`, and decide again.",
             )
 
-    def _next(self, link: sa.Connection, event: Event, body: str) -> Entry:
-        last = link.execute(
-            sa.select(EVENTS.c.sequence, EVENTS.c.digest)
-            .where(EVENTS.c.model == event.model)
-            .order_by(EVENTS.c.sequence.desc())
-            .limit(1)
-        ).first()
-        sequence, previous = (last.sequence + 1, last.digest) if last else (1, "")
-        return Entry(sequence, event, previous, digest_of_row(sequence, previous, body))
-
-    def _page(self, model: str, after: int, last: int) -> Sequence[Any]:
-        """Return the next rows; the first page has no lower bound, so that a row before the first is seen too."""
-        query = sa.select(EVENTS).where(EVENTS.c.model == model, EVENTS.c.sequence <= last)
-        query = (query.where(EVENTS.c.sequence > after) if after else query).order_by(EVENTS.c.sequence).limit(_PAGE)
+    def _follow(self, model: str, place: int, previous: str) -> Iterator[Entry]:
+        """Yield the events after a place, each checked against its digest and the one before."""
         with self._reading() as link:
-            return link.execute(query).mappings().all()
+            found = link.execute(_LAST, {"model": model}).first()
+        last = found.sequence if found else 0
+        while place < last:
+            # The first page has no lower bound, so that a row before the first is seen too.
+            asked = {"model": model, "after": place or _BEFORE_ALL, "last": last, "page": _PAGE}
+            with self._reading() as link:
+                page = link.execute(_NEXT_PAGE, asked).all()
+            if not page:
+                raise self._broken(model, place + 1, "nothing", f"the events up to {last} that were there a moment ago")
+            for row in page:
+                place += 1
+                entry = self._checked(model, row, place, previous)
+                previous = entry.digest
+                yield entry
 
-    def _checked(self, row: Any, place: int, previous: str) -> Entry:
-        if row["sequence"] != place:
-            raise self._broken(row["model"], place, f"event {row['sequence']} in its place", f"event {place}")
-        wanted = digest_of_row(place, previous, row["body"])
-        if (row["previous"], row["digest"]) != (previous, wanted):
-            found = f"digest {str(row['digest'])[:12]} after {str(row['previous'])[:12] or 'nothing'}"
-            raise self._broken(row["model"], place, found, f"{wanted[:12]} after {previous[:12] or 'nothing'}")
+    def _checked(self, model: str, row: Any, place: int, previous: str) -> Entry:
+        sequence, at, kind, version, body, before, digest = row
+        if sequence != place:
+            raise self._broken(model, place, f"event {sequence} in its place", f"event {place}")
+        wanted = digest_of_row(place, previous, body)
+        if (before, digest) != (previous, wanted):
+            found = f"digest {str(digest)[:12]} after {str(before)[:12] or 'nothing'}"
+            raise self._broken(model, place, found, f"{wanted[:12]} after {previous[:12] or 'nothing'}")
         try:
-            event = from_json(row["body"])
+            event = from_json(body)
         except (KeyError, TypeError, ValueError) as error:
             raise OutsideError(
-                f"{self._where()}, model {row['model']}, event {place}",
+                f"{self._where()}, model {model}, event {place}",
                 found=f"a sealed event that this Foregate can not read ({error})",
                 wanted="an event of a kind it knows",
                 then="A newer Foregate wrote it: upgrade.",
             ) from error
-        for name, said in _columns(event).items():
-            if row[name] != said:
-                raise self._broken(row["model"], place, f"{name} {row[name]!r} beside the sealed text", f"{said!r}")
+        beside = {"model": model, "at": at, "kind": kind, "version": version}
+        if (said := _columns(event)) != beside:
+            name = next(name for name in beside if said[name] != beside[name])
+            raise self._broken(model, place, f"{name} {beside[name]!r} beside the sealed text", f"{said[name]!r}")
         return Entry(place, event, previous, wanted)
 
     def _broken(self, model: str, place: int, found: str, wanted: str) -> LedgerBrokenError:
@@ -202,21 +262,37 @@ class Store:
         )
 
     def _where(self) -> str:
-        return f"ledger {_parsed(self.url).render_as_string(hide_password=True)}"
+        return f"ledger {parsed(self.url).render_as_string(hide_password=True)}"
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with self._outside("read"), self._reader.connect() as link:
             yield link
 
+    def _make(self, version: int) -> None:
+        """Make what is missing; tables of an earlier version that can not be written can still be read as they are."""
+        try:
+            with self._transaction() as link:
+                make(link)
+        except OutsideError:
+            if not 0 < version < SCHEMA:
+                raise
+
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        """Open a transaction that no other writer is in; refuse when the tables are newer than this code."""
-        with self._outside("written"), self._engine.begin() as link:
+    def _transaction(self, *, at_once: bool = False) -> Iterator[sa.Connection]:
+        """Open a transaction that no other writer is in; `at_once` waits for none."""
+        engine = self._engine.execution_options(**{AT_ONCE: True}) if at_once else self._engine
+        with self._outside("written"), engine.begin() as link:
             if link.dialect.name == "postgresql":
-                link.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'")
+                link.exec_driver_sql(f"SET LOCAL lock_timeout = '{'100ms' if at_once else f'{_PATIENCE_SECONDS}s'}'")
                 link.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
-            version = written_by(link)
+            yield link
+
+    @contextmanager
+    def _writing(self, *, at_once: bool = False) -> Iterator[sa.Connection]:
+        """Open a transaction that no other writer is in; refuse when the tables are newer than this code."""
+        with self._transaction(at_once=at_once) as link:
+            version = link.execute(VERSION).scalar() or 0
             if version > SCHEMA:
                 raise ConfigurationError(
                     self._where(),
@@ -250,82 +326,3 @@ def _columns(event: Event) -> dict[str, str]:
         "kind": str(event.kind),
         "version": event.version,
     }
-
-
-def _parsed(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (exc.ArgumentError, ValueError) as error:
-        raise _refused(repr(re.sub(r":[^:/@]*@", ":***@", url))) from error
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise _refused(f"a database of kind {parsed.drivername!r}")
-    return parsed
-
-
-def _refused(found: str) -> ConfigurationError:
-    return ConfigurationError(
-        "[ledger] url", found=found, wanted="sqlite:///path or postgresql+psycopg://host/name", then="Edit it."
-    )
-
-
-def _sqlite(parsed: sa.URL) -> sa.Engine:
-    if parsed.database and not parsed.database.startswith("file:"):
-        try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutsideError(
-                f"ledger {parsed.database}",
-                found=str(error),
-                wanted="a folder that can be made",
-                then="Check the path and its rights, or edit [ledger] url.",
-            ) from error
-    engine = sa.create_engine(parsed)
-    sa.event.listen(engine, "connect", _durable)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _postgres(parsed: sa.URL) -> sa.Engine:
-    patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": _PATIENCE_SECONDS}
-    try:
-        return sa.create_engine(parsed, pool_pre_ping=True, connect_args=patience)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "[ledger] url",
-            found="a Postgres ledger without its driver",
-            wanted=f"the module {error.name}",
-            then="Install foregate[postgres].",
-        ) from error
-
-
-def _durable(link: Any, _record: object) -> None:
-    link.isolation_level = None
-    cursor = link.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(_PATIENCE_SECONDS * 1000)}")
-    _write_ahead(cursor, time.monotonic() + _PATIENCE_SECONDS)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _write_ahead(cursor: Any, until: float) -> None:
-    """Switch the file to WAL; SQLite does not wait by itself when two processes do so at once."""
-    while True:
-        try:
-            if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
-                cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _begin(link: sa.Connection) -> None:
-    """Take the write lock at the start of a writing transaction; a reader takes none and waits for nobody.
-
-    A read that later turns into a write would fail where it could have waited.
-    """
-    link.exec_driver_sql("BEGIN" if link.get_execution_options().get(_READS) else "BEGIN IMMEDIATE")

@@ -124,7 +124,7 @@ def _learned(judgements: Iterable[Judgement]) -> list[str]:
 
 
 def _decisions(entries: Sequence[Entry]) -> str:
-    kinds = {Kind.WAIVED, Kind.SIGNED, Kind.SERVED}
+    kinds = {Kind.WAIVED, Kind.SIGNED, Kind.SERVED, Kind.MOVED, Kind.ALERTED, Kind.RESOLVED, Kind.SILENCED}
     made = [f"- event {e.sequence}: {e.event.sentence()}" for e in entries if e.event.kind in kinds]
     return "\n".join(made) or "None was made."
 

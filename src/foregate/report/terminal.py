@@ -107,10 +107,12 @@ def gates_table(state: VersionState, phase: str | None, *, everything: bool) -> 
     return Group(*parts)
 
 
-def registry_table(states: Iterable[VersionState], split: Mapping[str, float]) -> RenderableType:
-    """Return every version with its state and its share of the traffic."""
+def registry_table(
+    states: Iterable[VersionState], split: Mapping[str, float], roles: Mapping[str, str]
+) -> RenderableType:
+    """Return every version with its state, its role and its share of the traffic."""
     table = Table(box=None, pad_edge=False)
-    for head in ("version", "started (UTC)", "as of", "state", "in service", "AUC", "top-decile lift"):
+    for head in ("version", "started (UTC)", "as of", "state", "role", "in service", "AUC", "top-decile lift"):
         table.add_column(head)
     for state in states:
         share = f"{split[state.version]:.0%}" if state.version in split else ""
@@ -119,6 +121,7 @@ def registry_table(states: Iterable[VersionState], split: Mapping[str, float]) -
             f"{state.started_at:%Y-%m-%d %H:%M}",
             str(state.detail.get("as_of", "")),
             Text(state.state.value, style=STYLES[state.state]),
+            str(roles.get(state.version, "")),
             share,
             _named(state, "auc_roc"),
             _named(state, "top_decile_lift"),

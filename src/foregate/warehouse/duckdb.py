@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foregate.core.errors import DataError, OutsideError
+from foregate.core.errors import ConflictError, DataError, OutsideError
+from foregate.core.rollout import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,22 +134,76 @@ class DuckDB:
         else:
             self.create(name, query)
 
-    def publish(self, view: str, table: str, version: str) -> None:
-        """Move the pointer in one transaction: the view and the row that says what it shows change together."""
+    def publish(self, view: str, parts: Sequence[Part], salt: str, generation: int) -> None:
+        """Move the pointer in one transaction: the view and the row that says what it shows change together.
+
+        A person is in the part that holds the bucket of `salt` and the row's `unit_id`. Raises ConflictError when
+        readers see a later generation already; without parts the view goes and the row says so.
+        """
         schema = view.split(".")[0]
+        row = {"view": view, "version": " ".join(p.version for p in parts), "salt": salt, "generation": generation}
         self._run("BEGIN")
         try:
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
-            self._run(
-                f"CREATE TABLE IF NOT EXISTS {_quoted(schema + '.pointer')} (view VARCHAR PRIMARY KEY, version VARCHAR)"
-            )
-            self._run(f"CREATE OR REPLACE VIEW {_quoted(view)} AS SELECT * FROM {_quoted(table)}")  # noqa: S608 - quoted names
-            pointed = f"INSERT OR REPLACE INTO {_quoted(schema + '.pointer')} VALUES ($view, $version)"  # noqa: S608 - a quoted name
-            self._run(pointed, {"view": view, "version": version})
+            self._make_pointer(schema)
+            seen = self.pointed(view)
+            if seen > generation:
+                raise ConflictError(
+                    f"{view} in {self.path}",
+                    found=f"generation {seen}",
+                    wanted=f"none after {generation}",
+                    then="Somebody moved it since; look at `foregate status`.",
+                )
+            if parts:
+                self._run(f"CREATE OR REPLACE VIEW {_quoted(view)} AS {_split(parts, salt, generation)}")
+            else:
+                self._run(f"DROP VIEW IF EXISTS {_quoted(view)}")
+            pointed = f"INSERT OR REPLACE INTO {_quoted(schema + '.pointer')} BY NAME SELECT $view AS view, "  # noqa: S608
+            self._run(pointed + "$version AS version, $salt AS salt, $generation AS generation", row)
             self._run("COMMIT")
         except BaseException:
             self._run("ROLLBACK")
             raise
+
+    def pointed(self, view: str) -> int:
+        """Return the generation that readers of the view see; 0 before the first."""
+        pointer = view.split(".")[0] + ".pointer"
+        if not self.exists(pointer) or "generation" not in self.columns(pointer):
+            return 0
+        found = self.rows(f"SELECT generation FROM {_quoted(pointer)} WHERE view = $view", {"view": view})  # noqa: S608
+        return int(found[0][0] or 0) if found else 0
+
+    def copy_to(self, path: Path, tables: Sequence[str]) -> None:
+        """Write tables into a DuckDB file of their own, under the same names."""
+        self._run(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS copied")
+        try:
+            for name in tables:
+                schema = name.split(".")[0]
+                self._run(f"CREATE SCHEMA IF NOT EXISTS copied.{_quoted(schema)}")
+                self._run(f"CREATE TABLE copied.{_quoted(name)} AS FROM {_quoted(name)}")
+        finally:
+            self._run("DETACH copied")
+
+    def drop_schema(self, name: str) -> None:
+        """Drop a schema with all its tables, if it exists."""
+        self._run(f"DROP SCHEMA IF EXISTS {_quoted(name)} CASCADE")
+
+    def views_on(self, schema: str) -> list[str]:
+        """Return the views, by full name, whose text reads a schema's tables."""
+        found = self.rows(
+            "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal "
+            "AND (contains(sql, $dotted) OR contains(sql, $quoted)) ORDER BY 1",
+            {"dotted": f"{schema}.", "quoted": f'"{schema}".'},
+        )
+        return [str(row[0]) for row in found]
+
+    def _make_pointer(self, schema: str) -> None:
+        """Create the pointer's table, or give one from before there were generations what it lacks."""
+        table = _quoted(schema + ".pointer")
+        self._run(f"CREATE TABLE IF NOT EXISTS {table} (view VARCHAR PRIMARY KEY, version VARCHAR)")
+        if "generation" not in self.columns(schema + ".pointer"):
+            self._run(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS salt VARCHAR")
+            self._run(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS generation BIGINT")
 
     def export(self, sql: str, path: Path) -> None:
         """Write a result as Parquet or CSV by the ending of the path: whole or not at all."""
@@ -173,6 +228,17 @@ def _quoted(name: str) -> str:
     if not _NAME.match(name):
         raise ValueError(f"{name!r} is not a table name")
     return ".".join(f'"{part}"' for part in name.split("."))
+
+
+def _split(parts: Sequence[Part], salt: str, generation: int) -> str:
+    """Return the readers' query: every part's people from its own table, each row with what served it."""
+    selects = []
+    for part in parts:
+        bucket = f"substr(md5('{salt.replace(chr(39), chr(39) * 2)}:' || unit_id), 1, 8)"
+        whole = (part.start, part.end) == ("00000000", "g")
+        where = "" if whole else f" WHERE {bucket} >= '{part.start}' AND {bucket} < '{part.end}'"
+        selects.append(f"SELECT *, {generation}::BIGINT AS generation FROM {_quoted(part.table)}{where}")  # noqa: S608
+    return " UNION ALL BY NAME ".join(selects)
 
 
 def _failed(sql: str, error: Exception) -> DataError:

@@ -81,14 +81,16 @@ def build(
     )
     people = _named(_with_reasons(built.people, candidates, package, warehouse), candidates)
     decisions = _named(built.decisions, candidates)
-    for name, table in (
-        (DECISIONS, decisions),
-        (WATERFALL, built.waterfall),
-        (EXPECTED, built.expected),
-        (PEOPLE, people),
-    ):
+    named = monthly_list.Built(people, decisions, built.waterfall, built.expected, built.widened_by)
+    save(warehouse, named)
+    return named, judgements
+
+
+def save(warehouse: Warehouse, built: monthly_list.Built) -> None:
+    """Write a list's four tables."""
+    tables = {DECISIONS: built.decisions, WATERFALL: built.waterfall, EXPECTED: built.expected, PEOPLE: built.people}
+    for name, table in tables.items():
         warehouse.load(name, table)
-    return monthly_list.Built(people, decisions, built.waterfall, built.expected, built.widened_by), judgements
 
 
 def _judged(request: Request, package: Package, warehouse: Warehouse, scored: pa.Table) -> tuple[Judgement, ...]:

@@ -6,13 +6,14 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from foregate.cases.leads.packages import Package
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.cases.leads.statements import create, only
 from foregate.cases.leads.tiers import case_expression
-from foregate.core.errors import DataError
+from foregate.core.errors import ConfigurationError, DataError
 from foregate.core.ports import Warehouse
 from foregate.metrics.ranking import percentiles
 from foregate.warehouse.days import day
@@ -65,7 +66,8 @@ def score_population(
 ) -> pa.Table:
     """Return features of the population after writing its scores to a table: whole or not at all.
 
-    The score table has subject_id, as_of, tier, margin, score (probability), percentile (1..100) and version. Raises
+    The score table has subject_id, unit_id (what a rollout assigns to an arm, as text), as_of, tier, margin, score
+    (probability), percentile (1..100) and version. Raises
     DataError when the population is empty, has people without an id, or another type where the leads' own columns are.
     """
     create(warehouse, POPULATION_SPINE, population_spine(package.settings, as_of))
@@ -88,6 +90,7 @@ def score_population(
         pa.table(
             {
                 SUBJECT: tiers.column(SUBJECT),
+                "unit_id": _units(tiers, package.settings),
                 "as_of": tiers.column("as_of"),
                 "tier": tiers.column("tier__"),
                 "margin": margins,
@@ -98,6 +101,21 @@ def score_population(
         ),
     )
     return tiers
+
+
+def _units(scored: pa.Table, settings: LeadsSettings) -> pa.Array:
+    """Return what a rollout assigns: the declared column, and the person where there is none or it is missing."""
+    people = scored.column(SUBJECT).cast(pa.string())
+    if settings.unit is None:
+        return people
+    if settings.unit not in scored.column_names:
+        raise ConfigurationError(
+            "foregate.toml [leads] unit",
+            found=repr(settings.unit),
+            wanted=f"a column of the people scored: {', '.join(scored.column_names)}",
+            then="Name a feature or key that everybody scored has, or leave it out to assign people.",
+        )
+    return pc.coalesce(scored.column(settings.unit).cast(pa.string()), people)
 
 
 def _same_types(package: Package, warehouse: Warehouse, spine: Spine) -> None:

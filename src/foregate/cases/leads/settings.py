@@ -170,7 +170,10 @@ def check_list_columns(settings: LeadsSettings, there: Mapping[str, Mapping[str,
 
 
 class LeadsSettings(_Settings):
-    """One lead-scoring case."""
+    """One lead-scoring case.
+
+    `unit`: the column by which a rollout assigns people to versions, as a firm that must not be split; else the person.
+    """
 
     source: str = "leads"
     lead: str = "lead_id"
@@ -189,7 +192,7 @@ class LeadsSettings(_Settings):
     matrix: MatrixSettings = MatrixSettings()
     list: ListSettings = ListSettings()
     margin_auc: float = Field(default=0.01, ge=0)
-    signatures: int = Field(default=0, ge=0)
+    unit: str | None = None
     gates: dict[str, GateMove] = Field(default_factory=dict)
 
     def people(self) -> Population:

@@ -99,12 +99,12 @@ def tabulate(world: World, seed: int, trap: Trap | None) -> dict[str, Table]:
     """Return the tables of an honest world."""
     email, linkedin = reachable(world, seed, trap)
     return {
-        "leads": tables.leads(world, stream(seed, "leads")),
+        "leads": tables.leads(world, tables.type_entries(world, stream(seed, "leads"))),
         "employment": tables.employment(world),
         "firms": tables.firms(world),
         "firm_month": tables.firm_month(world, stream(seed, "firm_month")),
         "person_snapshot": tables.person_snapshot(world),
-        "tasks": tables.tasks(world, stream(seed, "tasks")),
+        "tasks": tables.tasks(world, tables.draw_kinds(stream(seed, "tasks"), len(world.task_lead))),
         "owners": tables.owners(world),
         "prospects": tables.prospects(world, email, linkedin),
         "truth": tables.truth(world),

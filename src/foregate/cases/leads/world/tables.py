@@ -1,12 +1,14 @@
 """The tables of a world: what the CRM, the vendor and the list of prospects hold on the day as_of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
-from .days import NEVER, Ints, month_starts
+from .days import NEVER, Floats, Ints, month_starts
 from .employment import Registrations, present_employer
 from .firms import ENTITIES, Firms
 from .outreach import LEFT_OWNERS, NOBODY, QUEUES, SOURCES, Outreach
@@ -48,8 +50,11 @@ class World:
 
 def draw_status(rng: np.random.Generator, outreach: Outreach, outcomes: Outcomes, today: int) -> Ints:
     """Return the status of today: it knows how each story went on."""
-    size = len(outreach.person)
-    chance = rng.random(size)
+    return status_on(rng.random(len(outreach.person)), outreach, outcomes, today)
+
+
+def status_on(chance: Floats, outreach: Outreach, outcomes: Outcomes, today: int) -> Ints:
+    """Return the status of each lead on a day; `chance` is the lead's own, in [0, 1), and stays with it."""
     fresh = today - outreach.day < 45
     quiet = np.where(fresh & (chance < 0.8), CONTACTING, np.where(chance < 0.3, NURTURE, CLOSED))
     called = np.where(chance < 0.7, QUALIFIED, np.where(chance < 0.85, NURTURE, CLOSED))
@@ -68,15 +73,31 @@ def draw_tasks(rng: np.random.Generator, outreach: Outreach, today: int) -> tupl
     return lead[kept], day[kept]
 
 
-def leads(world: World, rng: np.random.Generator) -> Table:
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What somebody typed into each lead: why it would be closed, the title of an unknown person, the company."""
+
+    disposition: Ints
+    title: Ints
+    company: Sequence[str | None]
+
+
+def type_entries(world: World, rng: np.random.Generator) -> Entries:
+    """Return what somebody typed into each lead."""
+    size = len(world.outreach.person)
+    disposition = rng.integers(0, len(DISPOSITIONS), size)
+    title = rng.integers(0, len(TITLES), size)
+    return Entries(disposition, title, type_companies(world, rng))
+
+
+def leads(world: World, entries: Entries) -> Table:
     """Return the table of leads, as the CRM shows them on as_of."""
     outreach, size = world.outreach, len(world.outreach.person)
     known = outreach.person >= 0
     person = np.where(known, world.people.number[np.maximum(outreach.person, 0)], 9_000_000 + np.arange(size))
     call = np.where(world.outcomes.call <= world.today, world.outcomes.call, NEVER)
-    disposition = np.where(world.status == CLOSED, rng.integers(0, len(DISPOSITIONS), size), -1)
+    disposition = np.where(world.status == CLOSED, entries.disposition, -1)
     latest = world.snapshots.row(np.maximum(outreach.person, 0), np.full(size, world.today + 1))
-    anybody = rng.integers(0, len(TITLES), size)
     return {
         "lead_id": numbers(world.lead_numbers()),
         "person_id": numbers(person, outreach.person == NOBODY),
@@ -87,8 +108,8 @@ def leads(world: World, rng: np.random.Generator) -> Table:
         "owner_id": numbers(outreach.owner),
         "status": words(world.status, STATUSES),
         "disposition": words(disposition, DISPOSITIONS),
-        "company": type_companies(world, rng),
-        "title": words(np.where(known, world.snapshots.title[latest], anybody), TITLES),
+        "company": pa.array(entries.company, pa.string()),
+        "title": words(np.where(known, world.snapshots.title[latest], entries.title), TITLES),
         "email_known_on": dates(outreach.email),
         "linkedin_known_on": dates(outreach.linkedin),
         "do_not_call": flags(outreach.do_not_call),
@@ -172,15 +193,20 @@ def person_snapshot(world: World) -> Table:
     }
 
 
-def tasks(world: World, rng: np.random.Generator) -> Table:
-    """Return the table of calls, messages and mails to contacted leads."""
+def tasks(world: World, kind: Ints) -> Table:
+    """Return the table of calls, messages and mails to contacted leads; `kind` is one code a task."""
     size = len(world.task_lead)
     return {
         "task_id": numbers(np.arange(1, size + 1)),
         "lead_id": numbers(world.lead_numbers()[world.task_lead]),
-        "kind": words(rng.choice(3, size, p=[0.5, 0.3, 0.2]), ("Call", "SMS", "Email")),
+        "kind": words(kind, ("Call", "SMS", "Email")),
         "happened_on": dates(world.task_day),
     }
+
+
+def draw_kinds(rng: np.random.Generator, size: int) -> Ints:
+    """Return the kind of each of `size` tasks: a call, a message, an e-mail."""
+    return rng.choice(3, size, p=[0.5, 0.3, 0.2])
 
 
 def owners(world: World) -> Table:

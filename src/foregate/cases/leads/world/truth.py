@@ -32,6 +32,7 @@ class Effects:
     linkedin: float = 0.4
     dual: float = -0.4
     independent: float = 0.5
+    webinar: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +91,21 @@ def log_odds(
     return odds
 
 
-def solve_probability(odds: Floats) -> Floats:
-    """Return the probabilities whose mean is the base rate, by bisection on the constant."""
+def solve_constant(odds: Floats, rate: float) -> float:
+    """Return the constant to add to the log odds so that the mean probability is `rate`, by bisection."""
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
-        if np.mean(1 / (1 + np.exp(-(odds + middle)))) < BASE_RATE:
+        if np.mean(probability_of(odds + middle)) < rate:
             low = middle
         else:
             high = middle
-    result: Floats = 1 / (1 + np.exp(-(odds + low)))
+    return low
+
+
+def probability_of(odds: Floats) -> Floats:
+    """Return the probability at each log odds."""
+    result: Floats = 1 / (1 + np.exp(-odds))
     return result
 
 
@@ -107,9 +113,16 @@ def decide(rng: np.random.Generator, outreach: Outreach, odds: Floats, signal: b
     """Return what came of the leads; without `signal` every contact has the same chance."""
     reached = outreach.reached
     probability = np.full(len(odds), np.nan)
-    probability[reached] = solve_probability(odds[reached]) if signal else BASE_RATE
-    chance = rng.random(len(odds))
-    delay = call_delay(rng.random(len(odds)))
+    chances = odds[reached]
+    probability[reached] = probability_of(chances + solve_constant(chances, BASE_RATE)) if signal else BASE_RATE
+    return draw_calls(rng, outreach, probability)
+
+
+def draw_calls(rng: np.random.Generator, outreach: Outreach, probability: Floats) -> Outcomes:
+    """Return which contacts become calls and when; a probability is that of a call within 43 days of the contact."""
+    chance = rng.random(len(probability))
+    delay = call_delay(rng.random(len(probability)))
+    reached = outreach.reached
     called = reached & (chance < np.minimum(1.0, np.nan_to_num(probability) / WITHIN))
     return Outcomes(probability, np.where(called, outreach.contacted + delay, NEVER))
 

@@ -1,0 +1,175 @@
+"""The monitor: what the field says of the version in service today, which alerts that is, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from foregate.app.field import CYCLE_DAYS, lists_of
+from foregate.app.opened import App
+from foregate.app.promotion import rollouts_of
+from foregate.cases.leads import monitoring
+from foregate.cases.leads.field_rows import field_rows
+from foregate.cases.leads.lifecycle import MODEL
+from foregate.cases.leads.monitoring import Watched
+from foregate.connect import sinks
+from foregate.core.alerting import MONITOR, Open, firing
+from foregate.core.errors import ConfigurationError, NotAllowedError
+from foregate.core.event import Event, Kind
+from foregate.core.evidence import Evidence
+from foregate.core.folds import champion
+from foregate.core.phase import Run
+from foregate.core.rollout import Stage, active, good_versions, pointer
+from foregate.lifecycle.alerts import SinkSettings, evaluate, rollback_asked, rules_of
+from foregate.lifecycle.outbox import Delivery, Outbox
+from foregate.lifecycle.rollout import Rollouts
+from foregate.modeling.measured import digest_of
+
+SCHEMA, CONVERTED = "monitor", "converted_before"
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One look of the monitor: what it measured, what it wrote, and what it did."""
+
+    version: str
+    as_of: date
+    evidence: tuple[Evidence, ...]
+    alerts: Mapping[str, Open]
+    told: tuple[Event, ...]
+    actions: tuple[str, ...]
+    deliveries: tuple[Delivery, ...]
+    repeated: bool
+
+
+def monitor(app: App, as_of: date | None = None) -> Watch:
+    """Return what a look at the version in service found on a day; the same day over the same data writes nothing.
+
+    What a crash left open is finished first. A waiver or signature that has run out holds the rollout that stands on
+    it. In mode act, a critical alert whose rule says so rolls back the last rollout, once, to the last good version.
+    Raises NotAllowedError when nothing is in service, ConfigurationError for a day to come.
+    """
+    on = as_of or app.clock().date()
+    if on > app.clock().date():
+        raise ConfigurationError("--as-of", found=str(on), wanted="a day that has been", then="Leave it out for today.")
+    rollouts = rollouts_of(app, on)
+    actions = rollouts.reconcile()
+    if lapsed := rollouts.lapse():
+        actions.append(lapsed.words)
+    version = champion(e.event for e in app.entries())
+    if version is None:
+        raise NotAllowedError(
+            "monitor",
+            found="nothing in service",
+            wanted="a version in service",
+            then="`foregate promote` puts one there.",
+        )
+    evidence = (*_measured(app, version, on), *_standing(app, rollouts), *_arms(app, rollouts))
+    told, repeated = _written(app, version, on, evidence)
+    actions += _rolled_back(app, rollouts, version)
+    deliveries = deliver(app)
+    return Watch(
+        version,
+        on,
+        evidence,
+        firing(e.event for e in app.entries()).get(version, {}),
+        told,
+        tuple(actions),
+        tuple(deliveries),
+        repeated,
+    )
+
+
+def deliver(app: App) -> list[Delivery]:
+    """Return how the sinks were told what they had not taken; in mode observe they are told nothing."""
+    settings = app.project.declared.alerts
+    if not settings.sink:
+        return []
+    outbox = Outbox(app.ledger)
+    if settings.mode == "observe":
+        outbox.pass_over(MODEL, settings.sink)
+        return []
+    return outbox.deliver(MODEL, settings.sink, lambda sink, payload: sinks.send(_sink(app, sink), payload))
+
+
+def _measured(app: App, version: str, on: date) -> list[Evidence]:
+    """Return the case's own measurements; who had converted is kept for the next look, to see labels taken back."""
+    state = app.states()[version]
+    lists = lists_of(app, until=on, version=version)
+    with app.warehouse() as engine:
+        work = app.work(engine, on)
+        engine.use(SCHEMA)
+        known = engine.exists(CONVERTED)
+        before = {str(r[0]) for r in engine.rows(f"select lead_id from {CONVERTED}")} if known else None  # noqa: S608
+        window = int(state.evidence("window_days") or CYCLE_DAYS)
+        watched = Watched(app.package(version), lists, window, converted=before)
+        rows = field_rows(engine, work.settings, lists, version)
+        found = monitoring.measure(work, Run(engine, MODEL, version, on, app.project.declared.seed), watched, rows)
+        engine.use(SCHEMA)
+        engine.load(CONVERTED, _column("lead_id", sorted(rows.converted())))
+    return found
+
+
+def _column(name: str, values: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.table({name: pa.array(values, pa.string())})
+
+
+def _standing(app: App, rollouts: Rollouts) -> Iterator[Evidence]:
+    """Yield whether the version in service, and the one to go back to, could serve now, and whether readers see it."""
+    at = pointer(app.entries())
+    for version in good_versions(app.entries())[:2]:
+        yield rollouts.service.warm(version)
+    if at is not None:
+        found = rollouts.service.probe(at)
+        yield Evidence("pointer_off", found.value, found.rows, found.as_of, found.source, words=found.words)
+
+
+def _arms(app: App, rollouts: Rollouts) -> Sequence[Evidence]:
+    """Return what the open rollout's two arms say, once both are called."""
+    current = active(app.entries())
+    if current is None or Stage.CANARY not in (current.stage, current.held_in):
+        return []
+    return [e for e in rollouts.service.field(current) if e.name != "future_labels"]
+
+
+def _written(app: App, version: str, on: date, evidence: Sequence[Evidence]) -> tuple[tuple[Event, ...], bool]:
+    """Return the alert events that were written, and whether this look was the same as the last one."""
+    settings = app.project.declared.alerts
+    entries = app.entries()
+    source = digest_of(*((e.label, e.value, e.low, e.high, e.rows) for e in evidence))
+    looks = [e.event for e in entries if e.event.kind is Kind.JUDGED and e.event.phase == MONITOR]
+    same = bool(looks) and looks[-1].version == version and looks[-1].detail.get("found") == source
+    repeated = same and looks[-1].detail.get("as_of") == on.isoformat()
+    rules = rules_of(settings, str(app.project.file))
+    about = {"at": app.clock(), "model": MODEL, "version": version, "actor": app.actor}
+    standing, alerts = evaluate([e.event for e in entries], rules, on, evidence, **about)
+    if not repeated:
+        detail = {"as_of": on.isoformat(), "found": source, "standing": standing}
+        app.ledger.add(Event(Kind.JUDGED, phase=MONITOR, evidence=tuple(evidence), detail=detail, **about))
+    for event in alerts:
+        app.ledger.add(event)
+    return tuple(alerts), repeated
+
+
+def _rolled_back(app: App, rollouts: Rollouts, version: str) -> list[str]:
+    """Return in words what an alert that may act has done: at most one rollback for each rollout."""
+    settings = app.project.declared.alerts
+    looks = [e.event for e in app.entries() if e.event.kind is Kind.JUDGED and e.event.phase == MONITOR]
+    rule = rollback_asked(settings, looks[-1].detail.get("standing", {}), rules_of(settings)) if looks else None
+    if rule is None or looks[-1].version != version:
+        return []
+    try:
+        outcome = rollouts.rollback(f"alert {rule.name}: {rule.why}", rule=rule.name)
+    except NotAllowedError as error:
+        return [f"alert {rule.name} asks for a rollback that can not be: {error}"]
+    return [f"alert {rule.name}: {outcome.words}"] if outcome.moved else []
+
+
+def _sink(app: App, declared: SinkSettings) -> sinks.Sink:
+    url = app.project.address(declared.url) if declared.url else ""
+    path = str(app.project.path(declared.path)) if declared.path else ""
+    return sinks.Sink(declared.label, declared.kind, tuple(declared.run), url, path)

@@ -1,0 +1,194 @@
+"""What a rollout of lead scores moves: warm packages, the readers' view, and what the field says of both arms."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from foregate.app.field import decidable, field_of_arms
+from foregate.app.opened import App, schema_of
+from foregate.app.parity import compared
+from foregate.cases.leads.work import SCORES
+from foregate.core.errors import ForegateError, OutsideError
+from foregate.core.event import Entry, Event
+from foregate.core.evidence import Evidence
+from foregate.core.rollout import Part, Plan, Readiness, Rollout, bucket, good_versions, parts_of
+from foregate.modeling import artifacts
+from foregate.warehouse.duckdb import DuckDB
+
+VIEW = "bi.lead_scores"
+PATIENCE_SECONDS = 10.0
+SAMPLE = 200
+Opener = Callable[[], AbstractContextManager[DuckDB]]
+
+
+class Readers:
+    """The readers' view in one warehouse: moved by generation, and looked at as a reader would."""
+
+    def __init__(self, opened: Opener, on: Callable[[], date]) -> None:
+        self.opened, self.on = opened, on
+
+    def publish(self, served: Entry) -> None:
+        """Make readers see what the entry serves; a file another program holds is waited for, some seconds."""
+        with self.patiently() as engine:
+            engine.publish(VIEW, _parts(served.event), str(served.event.detail.get("salt", "")), served.sequence)
+
+    def probe(self, served: Entry) -> Evidence:
+        """Return `probe_rows_off`: rows that readers see and the entry does not serve, or the other way round."""
+        with self.patiently() as engine:
+            found, words, rows = _seen(engine, served)
+        return Evidence("probe_rows_off", found, rows, self.on(), f"event {served.sequence}", words=words)
+
+    @contextmanager
+    def patiently(self) -> Iterator[DuckDB]:
+        """Open the warehouse, trying again while another program holds its file."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with self.opened() as engine:
+                    yield engine
+                    return
+            except OutsideError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+
+class LeadsService(Readers):
+    """One project's packages and readers, as of a day."""
+
+    def __init__(self, app: App, as_of: date | None = None) -> None:
+        super().__init__(app.warehouse, lambda: app.clock().date())
+        self.app = app
+        self.as_of = as_of or app.clock().date()
+
+    def intact(self, version: str) -> Evidence:
+        """Return `intact_faults`: 1 when the package's bytes are not those the ledger recorded."""
+        words = self._broken(version, lambda folder, digest: artifacts.read(folder, digest))
+        return Evidence("intact_faults", bool(words), 1, self.on(), "package", subject=version, words=words)
+
+    def warm(self, version: str) -> Evidence:
+        """Return `standby_faults`: what keeps a version from serving this moment."""
+        faults = [self._broken(version, lambda _folder, _digest: self.app.package(version))]
+        with self.patiently() as engine:
+            table = f"{schema_of(version)}.{SCORES}"
+            faults.append("" if engine.exists(table) and engine.count(table) else f"{table} is not there, or empty")
+        found = [f for f in faults if f]
+        words = "; ".join(found) or "bytes, load, golden rows and scores in place"
+        return Evidence("standby_faults", len(found), 2, self.on(), "package", subject=version, words=words)
+
+    def ready(self, rollout: Rollout | None, version: str, champion: str | None, plan: Plan) -> Readiness:
+        """Return what is known before anything moves."""
+        from foregate.app.drill import rehearse
+
+        del rollout
+        good = next((v for v in good_versions(self.app.entries()) if v != version), None)
+        warm = [self.warm(v) for v in (version, good) if v]
+        if any(e.value for e in warm):
+            broken = Evidence("drill_faults", 1, 0, self.on(), "not tried", words="a package is not warm")
+            drilled = [broken, Evidence("drill_rollback_seconds", 0, 0, self.on(), "not tried", words="not tried")]
+        else:
+            drilled = rehearse(self.app, version, good)
+        undecided, criterion = decidable(self.app, version, champion, plan, self.as_of)
+        return Readiness((*warm, *drilled, undecided), criterion)
+
+    def parity(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return how the challenger's scores of today compare with the champion's."""
+        return compared(self.app, rollout, self.as_of)
+
+    def field(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return what the leads of both arms say by now."""
+        return field_of_arms(self.app, rollout, self.as_of)
+
+    def bake(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return what must be quiet before a release is complete."""
+        from foregate.core.alerting import firing
+
+        open_ones = firing(e.event for e in self.app.entries()).get(rollout.version, {})
+        loud = [r for r, a in open_ones.items() if a.event and a.event.detail.get("severity") == "critical"]
+        good = next((v for v in good_versions(self.app.entries()) if v != rollout.version), None)
+        words = ", ".join(loud) or "nothing critical fires"
+        found = [Evidence("critical_alerts", len(loud), 1, self.on(), "ledger", words=words)]
+        return [*found, self.warm(good or rollout.version)]
+
+    def consumers(self, version: str) -> Evidence:
+        """Return `consumers`: the views that read a version's own tables past the readers' view."""
+        with self.patiently() as engine:
+            found = [view for view in engine.views_on(schema_of(version))]
+        words = ", ".join(found) or "no view reads its tables"
+        return Evidence("consumers", len(found), 1, self.on(), "views", subject=version, words=words)
+
+    def archive(self, version: str) -> Evidence:
+        """Return `archived` after the package was packed as archive/<version>.zip and its tables were dropped."""
+        folder = self.app.project.path("artifacts") / version
+        target = self.app.project.path("archive") / version
+        target.parent.mkdir(exist_ok=True)
+        if folder.exists():
+            partial = target.with_name(f"{version}.partial")
+            packed = Path(shutil.make_archive(str(partial), "zip", folder))
+            packed.replace(target.with_suffix(".zip"))
+        with self.patiently() as engine:
+            engine.drop_schema(schema_of(version))
+        shutil.rmtree(folder, ignore_errors=True)
+        return Evidence("archived", 1, 1, self.on(), "archive", subject=version, words=str(target.with_suffix(".zip")))
+
+    def _broken(self, version: str, read: Callable[[Path, str], Any]) -> str:
+        """Return what is wrong with a version's package in words, or nothing."""
+        digest = self.app.package_digest(version)
+        if digest is None:
+            return f"the ledger has no package of {version}"
+        try:
+            read(self.app.project.path("artifacts") / version, digest)
+        except ForegateError as error:
+            return str(error)
+        return ""
+
+
+def _parts(event: Event) -> tuple[Part, ...]:
+    return parts_of(event, {v: f"{schema_of(v)}.{SCORES}" for v in event.split or {}})
+
+
+def _seen(engine: DuckDB, served: Entry) -> tuple[int, str, int]:
+    """Return how many rows are off, what was read in words, and how many rows were read."""
+    parts = _parts(served.event)
+    pointed = engine.pointed(VIEW)
+    if not parts:
+        there = engine.exists(VIEW)
+        return int(there), "readers still find a view" if there else "no view, as nothing is in service", 0
+    if not engine.exists(VIEW):
+        return 1, f"no {VIEW}; the pointer stands at {pointed or 'nothing'}", 0
+    read = dict(engine.rows(f"select version, count(*) from {VIEW} group by 1"))  # noqa: S608 - our own name
+    salt = str(served.event.detail.get("salt", ""))
+    staged = {part.version: _staged(engine, part, salt) for part in parts}
+    off = sum(abs(read.get(v, 0) - staged.get(v, 0)) for v in {*read, *staged})
+    off += pointed != served.sequence
+    off += _misplaced(engine, parts, salt)
+    said = ", ".join(f"{read[v]:,} rows of {v}" for v in sorted(read)) or "no rows"
+    kept = ", ".join(f"{n:,} of {v}" for v, n in sorted(staged.items()))
+    words = f"{said} read through {VIEW} at generation {pointed}; {kept} were staged for {served.sequence}"
+    return off, words, sum(read.values())
+
+
+def _staged(engine: DuckDB, part: Part, salt: str) -> int:
+    if (part.start, part.end) == ("00000000", "g"):
+        return engine.count(part.table)
+    unit = "substr(md5($salt || ':' || unit_id), 1, 8)"
+    sql = f"select count(*) from {part.table} where {unit} >= $start and {unit} < $end"  # noqa: S608 - our own name
+    values = {"salt": salt, "start": part.start, "end": part.end}
+    return int(engine.rows(sql, values)[0][0])
+
+
+def _misplaced(engine: DuckDB, parts: Sequence[Part], salt: str) -> int:
+    """Return how many of some sampled rows are served by another version than the hash, taken here, says."""
+    sql = f"select unit_id, version from {VIEW} using sample reservoir({SAMPLE} rows) repeatable (1)"  # noqa: S608
+    by = {part.version: part for part in parts}
+    return sum(
+        1
+        for unit, version in engine.rows(sql)
+        if version not in by or not by[version].start <= bucket(salt, unit) < by[version].end
+    )

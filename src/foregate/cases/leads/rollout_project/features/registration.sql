@@ -1,0 +1,1 @@
+select arg_max(rep_type, recorded_on) as rep_type from person_snapshot

@@ -1,0 +1,1 @@
+"""The world outside: where alerts are told."""

@@ -1,0 +1,366 @@
+"""Moving the pointer: the ledger hears first, readers follow, a probe looks through their view; back without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foregate.core.errors import ConflictError, ForegateError, NotAllowedError
+from foregate.core.event import Entry, Event, Kind
+from foregate.core.evidence import Evidence
+from foregate.core.folds import leader
+from foregate.core.gate import Gate, Judgement, Result, judge
+from foregate.core.ports import Clock, Ledger, Service
+from foregate.core.rollout import (
+    BACKWARD,
+    IN_TRAFFIC,
+    NEXT,
+    Plan,
+    Rollout,
+    Stage,
+    generation,
+    good_versions,
+    pointer,
+    rollouts,
+)
+from foregate.lifecycle.crossings import PROBE, gates
+
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command did: the rollout as it stands now, whether anything moved, and why or why not in words."""
+
+    rollout: Rollout | None
+    moved: bool
+    words: str
+
+
+@dataclass
+class Mover:
+    """Moves one model's pointer by ledger entries; `boundary` is called between any two steps that a crash may part."""
+
+    ledger: Ledger
+    clock: Clock
+    actor: str
+    model: str
+    plan: Plan
+    service: Service
+    boundary: Callable[[str], None] = lambda _point: None
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the model's events that count today."""
+        return self.ledger.current(self.model)
+
+    def rollout(self, began: int) -> Rollout:
+        """Return a rollout as it stands now."""
+        return next(r for r in rollouts(self.entries()) if r.began == began)
+
+    def rollback(
+        self,
+        reason: str,
+        version: str | None = None,
+        *,
+        rule: str = "",
+        key: str = "",
+        withdraw: bool = False,
+        unseen: bool = False,
+    ) -> Outcome:
+        """Return the outcome of serving the last good version again; asks no metric and no gate but its intact bytes.
+
+        `version` is the one to take out of traffic, else what the last rollout brought; taken out already, nothing
+        happens. A good version whose package is not intact is passed over for the one before it. Raises NotAllowedError
+        when there is nothing to go back to, unless `withdraw` takes the version out and leaves nothing in service.
+        `unseen` says that readers never saw the version: it is not quarantined for that.
+        """
+        for _ in range(TRIES):
+            entries = self.entries()
+            if done := self._repeated(entries, key):
+                return done
+            if waiting := _waiting(entries, version):
+                return self._see_back(*waiting)
+            leaving = _leaving(entries, version)
+            if leaving is None:
+                return Outcome(None, moved=False, words=_in_service(entries))
+            target, evidence = self._last_good(entries, leaving, withdraw=withdraw)
+            detail = {"leaves": leaving.version, "rule": rule, "key": key, "share": 0.0, "unseen": unseen}
+            split = {target: 1.0} if target else None
+            try:
+                served = self._serve(leaving, Stage.ROLLING_BACK, split, generation(entries), reason, evidence, detail)
+            except ConflictError:
+                continue
+            return self._see_back(served, leaving.began)
+        raise ConflictError(
+            f"rollback of model {self.model}",
+            found=f"{TRIES} moves by others in between",
+            wanted="a moment of quiet",
+            then="Look at `foregate status`, and run it again.",
+        )
+
+    def reconcile(self) -> list[str]:
+        """Return in words what was finished or undone: whatever a crash left open between ledger and readers."""
+        at = pointer(self.entries())
+        if at is None:
+            return []
+        if "stage" not in at.event.detail:
+            return self._reconcile_plain(at)
+        rollout = self.rollout(int(at.event.detail.get("rollout", at.sequence)))
+        if rollout.stage in (Stage.ROLLING_BACK, Stage.UNVERIFIED):
+            outcome = self._see_back(at, rollout.began)
+            return [outcome.words]
+        seen = self.service.probe(at)
+        unproved = not self._was_probed(at)
+        if not unproved and not seen.value:
+            return []
+        self._see(at, rollout)
+        return [f"readers see what event {at.sequence} serves: {seen.words}"]
+
+    def _reconcile_plain(self, at: Entry) -> list[str]:
+        """Show readers what an event of no rollout serves, if they do not see it."""
+        if not self.service.probe(at).value:
+            return []
+        self.service.publish(at)
+        return [f"readers see what event {at.sequence} serves: {self.service.probe(at).words}"]
+
+    def _last_good(
+        self, entries: Sequence[Entry], leaving: Rollout, *, withdraw: bool
+    ) -> tuple[str | None, tuple[Evidence, ...]]:
+        """Return the version to serve, and what was found of it and of those that were passed over."""
+        found: list[Evidence] = []
+        for version in good_versions(entries):
+            if version != leaving.version:
+                found.append(self.service.intact(version))
+                if not found[-1].value:
+                    return version, tuple(found)
+        if withdraw:
+            return None, tuple(found)
+        broken = "; ".join(e.words for e in found)
+        raise NotAllowedError(
+            f"rollback of {leaving.version}",
+            found=f"no good version before it{f': {broken}' if broken else ''}",
+            wanted="a version that completed a rollout and whose package is intact",
+            then="`foregate rollback --withdraw` takes it out and leaves nothing in service.",
+        )
+
+    def _serve(
+        self,
+        rollout: Rollout,
+        stage: Stage,
+        split: Mapping[str, float] | None,
+        seen: int,
+        reason: str,
+        evidence: Sequence[Evidence] = (),
+        detail: Mapping[str, Any] = {},  # noqa: B006 - never changed
+    ) -> Entry:
+        """Return the entry that moved the pointer: a compare-and-swap on the last move, and its audit row, in one."""
+        _check_next(rollout, stage)
+        written = {"rollout": rollout.began, "stage": str(stage), "salt": rollout.salt, **detail}
+        entry = self.ledger.add(
+            Event(
+                Kind.SERVED,
+                self.clock(),
+                self.model,
+                rollout.version,
+                self.actor,
+                evidence=tuple(evidence),
+                split=split,
+                reason=reason,
+                detail=written,
+            ),
+            seen,
+        )
+        self.boundary(f"{stage}: served")
+        return entry
+
+    def _move(
+        self,
+        rollout: Rollout,
+        stage: Stage,
+        seen: int,
+        reason: str = "",
+        evidence: Sequence[Evidence] = (),
+        detail: Mapping[str, Any] = {},  # noqa: B006 - never changed
+    ) -> Entry:
+        """Return the entry of a step that touches no traffic."""
+        _check_next(rollout, stage)
+        written = {"rollout": rollout.began, "stage": str(stage), **detail}
+        event = Event(
+            Kind.MOVED,
+            self.clock(),
+            self.model,
+            rollout.version,
+            self.actor,
+            evidence=tuple(evidence),
+            reason=reason,
+            detail=written,
+        )
+        entry = self.ledger.add(event, seen)
+        self.boundary(f"{stage}: moved")
+        return entry
+
+    def _see(self, served: Entry, rollout: Rollout) -> Entry:
+        """Return the entry of the probe that readers passed; rolls back what they can not see, and raises."""
+        try:
+            self._check_latest(served)
+            self.service.publish(served)
+            self.boundary("published")
+            evidence = self.service.probe(served)
+            judged = self._judged(PROBE, gates(self.plan)[PROBE], (evidence,), rollout.version, served.sequence)
+            self.boundary("probed")
+        except ConflictError:
+            raise
+        except BaseException as error:
+            self._undo(rollout, f"{type(error).__name__}: {error}")
+            raise
+        if judged.event.judgements[0].result is not Result.PASS:
+            self._undo(rollout, evidence.words)
+            raise NotAllowedError(
+                f"what readers see after {rollout.version} was moved",
+                found=evidence.words,
+                wanted="the scores the ledger serves, through the readers' view",
+                then="What was in service before was put back; look at the view.",
+            )
+        return judged
+
+    def _check_latest(self, served: Entry) -> None:
+        """Raise ConflictError when the pointer has moved on: who slept meanwhile must not show readers the past."""
+        at = pointer(self.entries())
+        if at is None or at.sequence != served.sequence:
+            raise ConflictError(
+                f"event {served.sequence} of model {self.model}",
+                found=f"event {at.sequence}: {at.event.sentence()}" if at else "no pointer",
+                wanted="the last word on what is in service",
+                then="Somebody moved it since; look at `foregate status`.",
+            )
+
+    def _undo(self, rollout: Rollout, why: str) -> None:
+        """Roll back a move that readers can not see; before the first release that takes everything out of service."""
+        failed = Event(Kind.FAILED, self.clock(), self.model, rollout.version, self.actor, PROBE, reason=why[:2000])
+        self.ledger.add(failed)
+        at = pointer(self.entries())
+        if at is not None and at.event.detail.get("rollout") == rollout.began:
+            why = f"readers could not be shown {rollout.version}"
+            self.rollback(why, rollout.version, withdraw=True, unseen=True)
+
+    def _see_back(self, served: Entry, began: int) -> Outcome:
+        """Return the outcome after readers were shown what was rolled back to, or it was noted that they were not."""
+        try:
+            self.service.publish(served)
+            self.boundary("published")
+            probe = self.service.probe(served)
+        except ConflictError:
+            raise
+        except ForegateError as error:
+            return self._unverified(began, str(error))
+        if probe.value:
+            return self._unverified(began, probe.words, (probe,))
+        seconds = (self.clock() - served.event.at).total_seconds()
+        rollout = self.rollout(began)
+        words = f"{_split_words(served)}, and readers see it; {max(0.0, seconds):.1f} s after the ledger"
+        if rollout.stage is not Stage.ROLLED_BACK:
+            detail = {"seconds": seconds, "generation": served.sequence}
+            self._move(rollout, Stage.ROLLED_BACK, generation(self.entries()), evidence=(probe,), detail=detail)
+        return Outcome(self.rollout(began), moved=True, words=words)
+
+    def _unverified(self, began: int, why: str, evidence: Sequence[Evidence] = ()) -> Outcome:
+        rollout = self.rollout(began)
+        if rollout.stage is not Stage.UNVERIFIED:
+            self._move(rollout, Stage.UNVERIFIED, generation(self.entries()), why[:2000], evidence)
+        words = f"the ledger is rolled back, but readers could not be shown it yet: {why}"
+        return Outcome(self.rollout(began), moved=True, words=words)
+
+    def _judged(
+        self, phase: str, asked: Sequence[Gate], evidence: Sequence[Evidence], version: str, served: int = 0
+    ) -> Entry:
+        """Return the entry of a phase's judgement."""
+        judgements: tuple[Judgement, ...] = judge(asked, evidence)
+        detail = {"generation": served, "plan": self.plan.digest}
+        return self.ledger.add(
+            Event(
+                Kind.JUDGED,
+                self.clock(),
+                self.model,
+                version,
+                self.actor,
+                phase,
+                evidence=tuple(evidence),
+                judgements=judgements,
+                detail=detail,
+            )
+        )
+
+    def _was_probed(self, served: Entry) -> bool:
+        return any(
+            e.event.kind is Kind.JUDGED
+            and e.event.phase == PROBE
+            and e.event.detail.get("generation") == served.sequence
+            and all(j.result is Result.PASS for j in e.event.judgements)
+            for e in self.entries()
+        )
+
+    def _repeated(self, entries: Sequence[Entry], key: str) -> Outcome | None:
+        """Return the outcome of a command whose key the ledger knows: it is not done a second time."""
+        found = [e for e in entries if key and e.event.detail.get("key") == key]
+        if not found:
+            return None
+        began = int(found[-1].event.detail.get("rollout", found[-1].sequence))
+        words = f"done already by event {found[-1].sequence}: {found[-1].event.sentence()}"
+        return Outcome(next((r for r in rollouts(entries) if r.began == began), None), moved=False, words=words)
+
+
+def cite(entry: Entry) -> dict[str, Any]:
+    """Return how a move names the judgement it rests on."""
+    return {"event": entry.sequence, "digest": entry.digest}
+
+
+def _check_next(rollout: Rollout, stage: Stage) -> None:
+    """Raise NotAllowedError for a step that the state machine does not have."""
+    back_to_held = rollout.stage is Stage.HELD and stage not in BACKWARD and stage is not Stage.REJECTED
+    if stage not in NEXT[rollout.stage] or (back_to_held and stage not in (rollout.held_in, Stage.HELD)):
+        raise NotAllowedError(
+            f"rollout of {rollout.version}",
+            found=f"one that is {rollout.stage}",
+            wanted=f"one that may become {stage}",
+            then="Look at `foregate status`.",
+        )
+
+
+def _leaving(entries: Sequence[Entry], version: str | None) -> Rollout | None:
+    """Return the rollout whose version is to leave the traffic, or None when it has left already.
+
+    Without a name it is the last one, so that a second rollback does not go back further by itself.
+    """
+    at = pointer(entries)
+    split = dict(at.event.split or {}) if at else {}
+    seen = [r for r in rollouts(entries) if version is None or r.version == version]
+    touched = [r for r in seen if r.served_at is not None]
+    last = touched[-1] if touched else None
+    if last is None or last.stage in BACKWARD or last.version not in split:
+        return None
+    standing = last.held_in if last.stage is Stage.HELD else last.stage
+    return last if standing in IN_TRAFFIC else None
+
+
+def _waiting(entries: Sequence[Entry], version: str | None) -> tuple[Entry, int] | None:
+    """Return the rollback that readers have not been shown yet, with its rollout's place, or None."""
+    at = pointer(entries)
+    began = int(at.event.detail.get("rollout", 0)) if at else 0
+    found = next((r for r in rollouts(entries) if r.began == began), None)
+    if at is None or found is None or found.stage not in (Stage.ROLLING_BACK, Stage.UNVERIFIED):
+        return None
+    return (at, began) if version in (None, found.version) else None
+
+
+def _in_service(entries: Sequence[Entry]) -> str:
+    at = pointer(entries)
+    first = leader(at.event) if at else None
+    if at is None or first is None:
+        return "nothing is in service, nothing to roll back"
+    return f"nothing to roll back: {first} is in service by event {at.sequence} of {at.event.at:%Y-%m-%d %H:%M} UTC"
+
+
+def _split_words(served: Entry) -> str:
+    split = served.event.split or {}
+    return f"{next(iter(split))} is in service again" if split else "nothing is in service"

@@ -1,0 +1,391 @@
+"""Rollouts: a version's way to full traffic, a step at a time, each asked for and judged before it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from foregate.core.errors import NotAllowedError
+from foregate.core.event import Entry, Event, Kind
+from foregate.core.evidence import Evidence
+from foregate.core.folds import PROMOTABLE, State, VersionState, leader, phase_state, versions
+from foregate.core.gate import Judgement, Result, judge
+from foregate.core.rollout import Rollout, Stage, active, generation, pointer, quarantined, rollouts
+from foregate.lifecycle.crossings import READY, Crossing, crossing, gates
+from foregate.lifecycle.moving import Mover, Outcome, cite
+from foregate.lifecycle.signatures import author_of, signed_by
+
+TRAFFIC = (Stage.CANARY, Stage.PROMOTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the next step would do and how it would be judged today; nothing of it is written."""
+
+    rollout: Rollout | None
+    version: str
+    champion: str | None
+    crossing: Crossing
+    judgements: tuple[Judgement, ...]
+    waits: str
+    state: State
+
+
+@dataclass
+class Rollouts(Mover):
+    """The forward half: start, step, hold, resume, reject, retire."""
+
+    def promote(self, version: str | None = None, reason: str = "", key: str = "") -> Outcome:
+        """Return the outcome of one step: a rollout is started, or the open one taken to its next stage if it may.
+
+        Not yet its time is an outcome that moved nothing; a gate, a missing signature or another rollout in the way
+        raises NotAllowedError. A version in service already is left as it is.
+        """
+        entries = self.entries()
+        if done := self._repeated(entries, key):
+            return done
+        self.reconcile()
+        entries = self.entries()
+        current = active(entries)
+        if current is None:
+            return self._begin(entries, self._named(version), reason, key)
+        self._check_same(current, version)
+        if current.stage is Stage.HELD:
+            raise self._refused(current.version, f"held: {current.moved.reason if current.moved else ''}", "resume")
+        self._check_standing(current, entries)
+        if current.stage in (Stage.PLANNED, Stage.AWAITS):
+            return self._enter(current, entries, reason, key)
+        return self._onward(current, entries, reason, key)
+
+    def preview(self, version: str | None = None) -> Preview:
+        """Return what `promote` would do now and how it would be judged, measured afresh and written nowhere."""
+        entries = self.entries()
+        current = active(entries)
+        named = current.version if current else self._named(version)
+        if current is not None:
+            self._check_same(current, version)
+        champion = current.champion if current else self._champion(entries)
+        step = crossing(current, self.plan, champion)
+        judgements, criterion = self._measure(step, current, named, champion)
+        del criterion
+        state = phase_state(judgements, self._state(named).waivers, self.clock().date())
+        waits = self._waits(step, current) or self._unsigned(entries, named)
+        return Preview(current, named, champion, step, judgements, waits, state)
+
+    def waits(self, current: Rollout) -> str:
+        """Return in words what keeps an open rollout from its next step by its plan alone; empty when nothing does."""
+        step = crossing(current, self.plan, current.champion)
+        return self._waits(step, current) or self._unbaked(current, self.entries(), step)
+
+    def hold(self, reason: str, key: str = "") -> Outcome:
+        """Return the outcome of stopping the open rollout where it stands; traffic stays as it is."""
+        entries = self.entries()
+        current = active(entries)
+        if done := self._repeated(entries, key):
+            return done
+        if current is None or current.stage is Stage.HELD:
+            return Outcome(current, moved=False, words="no open rollout" if current is None else "held already")
+        self._move(current, Stage.HELD, generation(entries), reason, detail={"key": key})
+        return Outcome(self.rollout(current.began), moved=True, words=f"held in {current.stage}")
+
+    def resume(self, reason: str, key: str = "") -> Outcome:
+        """Return the outcome of letting a held rollout stand where it stood; its next step is judged anew."""
+        entries = self.entries()
+        current = active(entries)
+        if done := self._repeated(entries, key):
+            return done
+        if current is None or current.stage is not Stage.HELD or current.held_in is None:
+            return Outcome(current, moved=False, words="no held rollout")
+        self._check_standing(current, entries, held=True)
+        self._move(current, current.held_in, generation(entries), reason, detail={"key": key})
+        return Outcome(self.rollout(current.began), moved=True, words=f"resumed in {current.held_in}")
+
+    def reject(self, reason: str, key: str = "") -> Outcome:
+        """Return the outcome of ending a rollout that has touched no traffic; one that has is rolled back instead."""
+        entries = self.entries()
+        current = active(entries)
+        if done := self._repeated(entries, key):
+            return done
+        if current is None:
+            return Outcome(None, moved=False, words="no open rollout")
+        if current.served_at is not None:
+            raise self._refused(current.version, f"one that is in traffic ({current.stage})", "rollback")
+        self._move(current, Stage.REJECTED, generation(entries), reason, detail={"key": key})
+        return Outcome(self.rollout(current.began), moved=True, words=f"{current.version} rejected")
+
+    def lapse(self) -> Outcome | None:
+        """Return the outcome of holding a rollout whose waiver, signature or plan no longer stands; None if all do."""
+        entries = self.entries()
+        current = active(entries)
+        if current is None or current.stage is Stage.HELD or current.stage in (Stage.PLANNED, Stage.AWAITS):
+            return None
+        fault = self._fault(current, entries)
+        return self.hold(fault) if fault else None
+
+    def _begin(self, entries: Sequence[Entry], version: str, reason: str, key: str) -> Outcome:
+        at = pointer(entries)
+        if at is not None and dict(at.event.split or {}) == {version: 1.0}:
+            words = f"{version} is in service since {at.event.at:%Y-%m-%d %H:%M} UTC"
+            return Outcome(next((r for r in reversed(rollouts(entries)) if r.version == version), None), False, words)
+        self._check_promotable(version)
+        champion = self._champion(entries)
+        step = crossing(None, self.plan, champion)
+        judgements, criterion = self._measure(step, None, version, champion)
+        judged = self._record(READY, judgements, version)
+        self._check_judged(version, judgements, only_blocking=True)
+        plan = {"plan": asdict(self.plan), "plan_digest": self.plan.digest}
+        detail = {"stage": str(Stage.PLANNED), **plan, "champion": champion, "criterion": criterion, "share": 0.0}
+        event = Event(
+            Kind.MOVED,
+            self.clock(),
+            self.model,
+            version,
+            self.actor,
+            reason=reason,
+            detail={**detail, "cites": [cite(judged)], "key": key},
+        )
+        planned = self.ledger.add(event, generation(entries))
+        self.boundary("planned")
+        return self._enter(self.rollout(planned.sequence), self.entries(), reason, "", (judged, judgements))
+
+    def _enter(
+        self,
+        current: Rollout,
+        entries: Sequence[Entry],
+        reason: str,
+        key: str,
+        ready: tuple[Entry, tuple[Judgement, ...]] | None = None,
+    ) -> Outcome:
+        """Return the outcome of the first stage, once the readiness gates are met and the names are there."""
+        if ready is None:
+            step = crossing(current, self.plan, current.champion)
+            judgements, _ = self._measure(step, current, current.version, current.champion)
+            ready = (self._record(READY, judgements, current.version), judgements)
+        unsigned = self._unsigned(entries, current.version)
+        state = phase_state(ready[1], self._state(current.version).waivers, self.clock().date())
+        if (unsigned or state not in PROMOTABLE) and current.stage is Stage.PLANNED:
+            self._move(current, Stage.AWAITS, generation(entries), detail={"cites": [cite(ready[0])]})
+        self._check_judged(current.version, ready[1])
+        if unsigned:
+            raise NotAllowedError(
+                f"version {current.version}",
+                found=unsigned,
+                wanted=f"{self.plan.signatures} signatures of different people on this version and plan",
+                then=f"`foregate sign {current.version} --by NAME --reason WHY --until DATE`",
+            )
+        step = crossing(current, self.plan, current.champion)
+        return self._take(self.rollout(current.began), step, [ready[0]], reason, key)
+
+    def _onward(self, current: Rollout, entries: Sequence[Entry], reason: str, key: str) -> Outcome:
+        step = crossing(current, self.plan, current.champion)
+        if waits := self._waits(step, current) or self._unbaked(current, entries, step):
+            return Outcome(current, moved=False, words=waits)
+        asked = gates(self.plan, current.criterion)
+        cited = []
+        for phase in step.phases:
+            evidence = self._evidence(phase, current)
+            judgements = judge(asked[phase], evidence)
+            cited.append(self._record(phase, judgements, current.version, evidence))
+            self._check_judged(current.version, judgements)
+        return self._take(current, step, cited, reason, key)
+
+    def _take(self, current: Rollout, step: Crossing, cited: Sequence[Entry], reason: str, key: str) -> Outcome:
+        """Return the outcome of a step that nothing speaks against any more."""
+        seen = generation(self.entries())
+        detail = {"share": step.share, "cites": [cite(e) for e in cited], "key": key}
+        if step.stage not in TRAFFIC:
+            self._move(current, step.stage, seen, reason, detail=detail)
+            return Outcome(self.rollout(current.began), True, f"{current.version}: {step.stage}")
+        split = {current.version: 1.0}
+        if step.share < 1 and current.champion:
+            split = {current.champion: 1 - step.share, current.version: step.share}
+        served = self._serve(current, step.stage, split, seen, reason, detail=detail)
+        self._see(served, current)
+        now = self.rollout(current.began)
+        return Outcome(now, True, f"{current.version}: {now.stage}, {now.share:.0%} of people")
+
+    def _see(self, served: Entry, rollout: Rollout) -> Entry:
+        """Return the probe's entry; full traffic that readers see is a release that bakes, or is complete at once."""
+        judged = super()._see(served, rollout)
+        if served.event.detail.get("stage") == Stage.PROMOTING:
+            detail = {"cites": [cite(judged)]}
+            current = self.rollout(rollout.began)
+            if current.stage is Stage.PROMOTING:
+                self._move(current, Stage.BAKING, generation(self.entries()), detail=detail)
+            current = self.rollout(rollout.began)
+            if current.stage is Stage.BAKING and not self.plan.bake_days and not self.plan.bake_signatures:
+                self._move(current, Stage.COMPLETED, generation(self.entries()), detail=detail)
+        return judged
+
+    def _measure(
+        self, step: Crossing, current: Rollout | None, version: str, champion: str | None
+    ) -> tuple[tuple[Judgement, ...], str]:
+        """Return how a step's phases judge today, and the criterion the plan's window can decide."""
+        if step.phases == (READY,):
+            ready = self.service.ready(current, version, champion, self.plan)
+            evidence = (*ready.evidence, *self._history(version))
+            return judge(gates(self.plan)[READY], evidence), ready.criterion
+        assert current is not None, "only the first step starts without a rollout"
+        asked = gates(self.plan, current.criterion)
+        found = [j for phase in step.phases for j in judge(asked[phase], self._evidence(phase, current))]
+        return tuple(found), current.criterion
+
+    def _evidence(self, phase: str, current: Rollout) -> Sequence[Evidence]:
+        if phase == "parity":
+            return self.service.parity(current)
+        if phase == "bake":
+            return self.service.bake(current)
+        return self.service.field(current)
+
+    def _history(self, version: str) -> list[Evidence]:
+        """Return what the ledger says against a rollout now: too soon, judged too long ago, rolled back before."""
+        entries, today = self.entries(), self.clock()
+        on = today.date()
+        ended = [r.moved.at for r in rollouts(entries) if not r.is_open and r.served_at and r.moved]
+        quiet = (max(ended) + timedelta(days=self.plan.cooldown_days) - today).days + 1 if ended else 0
+        judged = [e.event.at for e in entries if e.event.kind is Kind.JUDGED and e.event.version == version]
+        age = (today - max(judged)).days if judged else 0
+        before = int(version in quarantined(entries))
+        source = f"event {entries[-1].sequence}" if entries else "empty ledger"
+        waits = max(0, quiet) if self.plan.cooldown_days else 0
+        return [
+            Evidence("cooldown_days_left", waits, len(ended), on, source, words="days since the last rollout ended"),
+            Evidence("judgement_age_days", age, len(judged), on, source, words="days since the version was judged"),
+            Evidence("rolled_back_before", before, 1, on, source),
+        ]
+
+    def _record(
+        self, phase: str, judgements: Sequence[Judgement], version: str, evidence: Sequence[Evidence] = ()
+    ) -> Entry:
+        """Return the entry of a judgement that was made; what was measured beside the gates is kept with it."""
+        found = tuple(evidence) or tuple(j.evidence for j in judgements if j.evidence)
+        detail = {"plan": self.plan.digest}
+        at = self.clock()
+        return self.ledger.add(
+            Event(
+                Kind.JUDGED,
+                at,
+                self.model,
+                version,
+                self.actor,
+                phase,
+                evidence=found,
+                judgements=tuple(judgements),
+                detail=detail,
+            )
+        )
+
+    def _check_judged(self, version: str, judgements: Sequence[Judgement], *, only_blocking: bool = False) -> None:
+        """Raise NotAllowedError naming the gates in the way, those that a named person may accept apart."""
+        state = phase_state(judgements, self._state(version).waivers, self.clock().date())
+        if state in PROMOTABLE or (only_blocking and state is State.AWAITS):
+            return
+        effect = "block" if state is State.BLOCKED else "sign_off"
+        stopping = [j for j in judgements if j.result is not Result.PASS and j.gate.effect == effect]
+        found = "; ".join(_said(j) for j in stopping)
+        waive = " or ".join(
+            f'`foregate waive {version} "{j.label}" --by NAME --reason WHY --until DATE`' for j in stopping
+        )
+        raise NotAllowedError(
+            f"rollout of {version}",
+            found=found,
+            wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in stopping),
+            then="A blocking gate can not be waived: mend the cause." if effect == "block" else f"Wait, or {waive}.",
+        )
+
+    def _waits(self, step: Crossing, current: Rollout | None) -> str:
+        now = self.clock()
+        if step.opens_at is None or now >= step.opens_at or current is None:
+            return ""
+        days = (step.opens_at - now) / timedelta(days=1)
+        return f"{current.stage} until {step.opens_at:%Y-%m-%d %H:%M} UTC, {days:.1f} days more by its plan"
+
+    def _unbaked(self, current: Rollout, entries: Sequence[Entry], step: Crossing) -> str:
+        if step.stage is not Stage.COMPLETED or not self.plan.bake_signatures:
+            return ""
+        since = max(e.sequence for e in current.moves if e.event.kind is Kind.SERVED)
+        names = self._names(entries, current.version, since)
+        short = self.plan.bake_signatures - len(names)
+        return (
+            f"{short} signatures after the release are missing: `foregate sign {current.version}`" if short > 0 else ""
+        )
+
+    def _unsigned(self, entries: Sequence[Entry], version: str) -> str:
+        short = self.plan.signatures - len(self._names(entries, version))
+        return f"{self.plan.signatures - short} signatures in force" if short > 0 else ""
+
+    def _names(self, entries: Sequence[Entry], version: str, since: int = 0) -> set[str]:
+        names = signed_by(entries, self._state(version), self.plan, self.clock().date(), since)
+        return names if self.plan.author_signs else names - {author_of(entries, version)}
+
+    def _check_standing(self, current: Rollout, entries: Sequence[Entry], *, held: bool = False) -> None:
+        """Hold a rollout, and raise, when what it stands on no longer holds: a waiver, its names, or its plan."""
+        fault = self._fault(current, entries)
+        if not fault or (current.stage in (Stage.PLANNED, Stage.AWAITS) and current.plan == self.plan):
+            return
+        if not held and current.stage not in (Stage.PLANNED, Stage.AWAITS):
+            self._move(current, Stage.HELD, generation(entries), fault)
+        raise self._refused(current.version, fault, "resume" if current.served_at else "reject")
+
+    def _fault(self, current: Rollout, entries: Sequence[Entry]) -> str:
+        if current.plan != self.plan:
+            found = f"plan {self.plan.digest} in foregate.toml"
+            return f"{found}, where the rollout was started and signed by plan {current.plan.digest}"
+        state = self._state(current.version).state
+        if state not in PROMOTABLE:
+            return f"version {current.version} {'' if state.value.startswith(('awaits', 'broke')) else 'is '}{state}"
+        unsigned = self._unsigned(entries, current.version)
+        return f"only {unsigned} of {self.plan.signatures}" if unsigned else ""
+
+    def _check_same(self, current: Rollout, version: str | None) -> None:
+        if version is not None and version != current.version:
+            by = current.moved.actor if current.moved else "somebody"
+            raise NotAllowedError(
+                f"rollout of {version}",
+                found=f"{current.version}, {current.stage} since {current.entered:%Y-%m-%d}, moved by {by}",
+                wanted="one rollout at a time",
+                then="Wait for it, or `foregate reject` or `foregate rollback` it; its evidence is not the other's.",
+            )
+
+    def _check_promotable(self, version: str) -> None:
+        state = self._state(version).state
+        if state not in PROMOTABLE:
+            what = state.value if state.value.startswith(("awaits", "broke")) else f"is {state}"
+            raise NotAllowedError(
+                f"version {version}",
+                found=f"a version that {what}",
+                wanted="every gate passed or accepted",
+                then="`foregate show` names the gates.",
+            )
+
+    def _state(self, version: str) -> VersionState:
+        found = versions((e.event for e in self.entries()), self.clock().date()).get(version)
+        if found is None:
+            raise NotAllowedError(
+                f"version {version}", found="no such version", wanted="one of the registry", then="`foregate status`"
+            )
+        return found
+
+    def _named(self, version: str | None) -> str:
+        if version is not None:
+            return version
+        found = list(versions((e.event for e in self.entries()), self.clock().date()))
+        if not found:
+            raise NotAllowedError("promote", found="no version", wanted="one", then="`foregate run` makes one.")
+        return found[-1]
+
+    def _champion(self, entries: Sequence[Entry]) -> str | None:
+        at = pointer(entries)
+        return leader(at.event) if at else None
+
+    def _refused(self, version: str, found: str, verb: str) -> NotAllowedError:
+        return NotAllowedError(
+            f"rollout of {version}", found=found, wanted="one that can go on", then=f"`foregate {verb} --reason WHY`"
+        )
+
+
+def _said(judgement: Judgement) -> str:
+    words = judgement.evidence.words if judgement.evidence else judgement.words
+    value = f"{judgement.evidence.value:g}" if judgement.evidence else "nothing"
+    return f"{judgement.label} {judgement.result} at {value}{f' ({words})' if words else ''}"
