@@ -1,7 +1,7 @@
 """What is retained of a history says the same as all of it: in every fold, today and after whatever comes next."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -94,8 +94,8 @@ class History:
         return {"version": version, "detail": {"rollout": began, "stage": str(stage), "share": number % 3 / 10}}
 
     def _alerted(self, _version: str, number: int) -> dict[str, Any]:
-        muted = {"inhibited_by": "harm"} if number % 3 == 0 else {}
-        return {"detail": {"rule": RULES[number % 2], "severity": "warning", "subjects": [f"s{number % 4}"], **muted}}
+        more = {"inhibited_by": "harm"} if number % 3 == 0 else {"key": "k"} if number % 17 == 0 else {}
+        return {"detail": {"rule": RULES[number % 2], "severity": "warning", "subjects": [f"s{number % 4}"], **more}}
 
     def _resolved(self, _version: str, number: int) -> dict[str, Any]:
         return {"detail": {"rule": RULES[number % 2], "severity": "warning"}}
@@ -145,15 +145,14 @@ def said(entries: Sequence[Entry], moments: Sequence[datetime]) -> dict[str, Any
         "silences": [silences(events, DAY, version) for version in (None, *VERSIONS)],
         "standing": [standing(events, version) for version in VERSIONS],
         "keys": [e.sequence for e in entries if "key" in e.event.detail],
-        "last of its kind": last_of_kind(entries),
+        "last of each rule": last_of_rule(entries),
         "last": entries[-1:],
     }
 
 
-def last_of_kind(entries: Sequence[Entry]) -> dict[Any, int]:
+def last_of_rule(entries: Sequence[Entry]) -> dict[str, int]:
     kinds = (Kind.ALERTED, Kind.RESOLVED, Kind.SILENCED)
-    of_rule = {(e.event.kind, e.event.version, e.event.detail["rule"]): e for e in entries if e.event.kind in kinds}
-    return {key: entry.sequence for key, entry in of_rule.items()}
+    return {e.event.detail["rule"]: e.sequence for e in entries if e.event.kind in kinds}
 
 
 @settings(max_examples=50, deadline=None)
@@ -195,13 +194,36 @@ def chained(events: Sequence[Event]) -> list[Entry]:
     return entries
 
 
+def places(events: Sequence[Event]) -> list[int]:
+    return [entry.sequence for entry in retained(chained(events))]
+
+
 @pytest.mark.parametrize("hours", [100, 1000])
 def test_years_of_monitoring_and_alerts_come_down_to_a_handful(hours: int) -> None:
     events = [run(Kind.STARTED, 0, detail={"phases": ["train"]})]
     for hour in range(hours):
         events.append(run(Kind.JUDGED if hour % 7 else Kind.FAILED, hour, phase=MONITOR))
         events.append(run(Kind.RESOLVED if hour % 2 else Kind.ALERTED, hour, phase=MONITOR, detail={"rule": "psi"}))
-    assert len(retained(chained(events))) <= 8
+    assert len(places(events)) == 7
+
+
+def test_a_version_that_starts_over_is_monitored_anew() -> None:
+    monitors = [run(Kind.JUDGED, hours, phase=MONITOR) for hours in range(5)]
+    start = run(Kind.STARTED, 5, detail={"phases": ["train"]})
+    assert places([*monitors, start]) == [4, 5, 6]
+    assert places([*monitors, start, *monitors]) == [6, 7, 10, 11]
+
+
+def test_of_a_rule_the_last_episode_stays_and_all_that_is_open() -> None:
+    def alert(kind: Kind, version: str, rule: str = "psi") -> Event:
+        return replace(run(kind, 0, detail={"rule": rule}), version=version)
+
+    first = [alert(Kind.ALERTED, "v1"), alert(Kind.ALERTED, "v1"), alert(Kind.RESOLVED, "v1")]
+    assert places(first) == [1, 2, 3]
+    assert places([*first, alert(Kind.ALERTED, "v2")]) == [1, 2, 3, 4]
+    assert places([*first, alert(Kind.ALERTED, "v2"), alert(Kind.RESOLVED, "v2")]) == [4, 5]
+    assert places([*first, alert(Kind.ALERTED, "v2"), alert(Kind.RESOLVED, "v1", "harm")]) == [1, 2, 3, 4, 5]
+    assert places([alert(Kind.ALERTED, "v2"), *first, *first]) == [1, 5, 6, 7]
 
 
 def test_a_clock_that_was_ahead_is_remembered_by_the_entry_that_was() -> None:

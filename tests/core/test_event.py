@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foregate.core.errors import OutsideError
 from foregate.core.event import Event, Kind, digest_of_row, from_json, gate_from, gate_to, seal, to_json
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate, Judgement, Result
@@ -81,6 +82,43 @@ def test_an_event_reads_back_as_it_was_written(written: Event) -> None:
     bare = {"evidence": (), "judgements": ()}
     assert replace(read, **bare) == replace(written, **bare)
     assert to_json(read) == text
+
+
+@settings(max_examples=50)
+@given(EVENTS, st.sampled_from(["evidence", "judgements", "detail"]), WORDS)
+def test_a_stored_event_says_of_itself_what_the_whole_of_it_says(written: Event, first: str, other: str) -> None:
+    text = to_json(written)
+    read, whole = from_json(text), from_json(text)
+    assert repr(getattr(from_json(text), first)) == repr(getattr(replace(whole), first))
+    for name in {other, "lift", *(e.name for e in written.evidence)}:
+        assert repr(read.measured(name)) == repr(tuple(e for e in whole.evidence if e.name == name))
+        assert repr(from_json(text).measured(name)) == repr(written_floats(written, name))
+    assert repr(from_json(text).not_passed()) == repr(tuple(j for j in whole.judgements if j.result is not Result.PASS))
+    assert [len(e.not_passed()) for e in (read, written)] == [len(whole.not_passed())] * 2
+    for key in {other, *written.detail}:
+        assert from_json(text).may_have(key) or key not in written.detail
+        assert whole.may_have("nobody", key) is written.may_have(key) is (key in whole.detail)
+
+
+def written_floats(written: Event, name: str) -> tuple[Evidence, ...]:
+    return tuple(_floats(e) for e in written.measured(name))
+
+
+def test_a_stored_event_of_a_newer_foregate_is_told_when_it_is_looked_at() -> None:
+    found = Evidence("lift", 2, 3393, NOON.date(), "9f2c", 1.3, 2.2, Unit.RATIO)
+    text = to_json(event(kind=Kind.JUDGED, phase="validate", evidence=(found,)))
+    for stranger in (text.replace('"ratio"', '"furlong"'), text.replace('"words":""', '"words":"","zeal":1')):
+        read = from_json(stranger)
+        assert read.phase == "validate"
+        with pytest.raises(OutsideError, match=r"validate of v1.*sealed evidence.*upgrade"):
+            _ = read.evidence
+
+
+def test_a_stored_event_has_no_other_attributes() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'colour'"):
+        _ = from_json(to_json(event())).colour
+    with pytest.raises(AttributeError, match="_unread"):
+        _ = event()._unread
 
 
 @settings(max_examples=60)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from foregate.core.errors import DataError, OutsideError
+from foregate.core.errors import ConflictError, DataError, OutsideError
+from foregate.core.rollout import Part, bucket, threshold
 from foregate.warehouse.duckdb import DuckDB
 
 Opener = Callable[[str], DuckDB]
@@ -33,6 +34,10 @@ def table(*rows: tuple[int, str | None]) -> pa.Table:
     return pa.table(
         {"id": pa.array([r[0] for r in rows], pa.int64()), "word": pa.array([r[1] for r in rows], pa.string())}
     )
+
+
+def whole(schema: str) -> Part:
+    return Part(schema, f"{schema}.scores", "00000000", "g")
 
 
 def test_what_is_loaded_comes_back(opened: Opener) -> None:
@@ -105,20 +110,80 @@ def test_the_pointer_moves_whole_and_back(opened: Opener) -> None:
     engine.load("scores", table((1, "a")))
     engine = opened("run_b")
     engine.load("scores", table((2, "b"), (3, "b")))
-    for schema, rows in (("run_a", 1), ("run_b", 2), ("run_a", 1)):
-        engine.publish("bi.scores", f"{schema}.scores", schema)
+    for generation, (schema, rows) in enumerate((("run_a", 1), ("run_b", 2), ("run_a", 1)), 1):
+        engine.publish("bi.scores", [whole(schema)], "", generation)
         assert engine.count("bi.scores") == rows
+        assert engine.rows("select distinct generation from bi.scores") == [(generation,)]
+        assert engine.pointed("bi.scores") == generation
         assert engine.rows("select version from bi.pointer where view = 'bi.scores'") == [(schema,)]
 
 
 def test_a_pointer_to_nothing_is_refused_and_the_old_one_stays(opened: Opener) -> None:
     engine = opened("run_a")
     engine.load("scores", table((1, "a")))
-    engine.publish("bi.scores", "run_a.scores", "a")
+    engine.publish("bi.scores", [whole("run_a")], "", 1)
     with pytest.raises(DataError):
-        engine.publish("bi.scores", "run_z.scores", "z")
-    assert engine.rows("select version from bi.pointer") == [("a",)]
+        engine.publish("bi.scores", [whole("run_z")], "", 2)
+    assert engine.rows("select version, generation from bi.pointer") == [("run_a", 1)]
     assert engine.count("bi.scores") == 1
+
+
+def test_an_older_generation_can_not_be_published_over_a_later_one(opened: Opener) -> None:
+    engine = opened("run_a")
+    engine.load("scores", table((1, "a")))
+    engine.publish("bi.scores", [whole("run_a")], "", 5)
+    with pytest.raises(ConflictError, match="generation 5"):
+        engine.publish("bi.scores", [], "", 4)
+    assert engine.count("bi.scores") == 1
+    engine.publish("bi.scores", [whole("run_a")], "", 5)
+    engine.publish("bi.scores", [], "", 6)
+    assert not engine.exists("bi.scores")
+    assert engine.pointed("bi.scores") == 6
+
+
+def test_a_pointer_from_before_generations_is_given_them(opened: Opener) -> None:
+    engine = opened("run_a")
+    engine.load("scores", table((1, "a")))
+    engine.rows("create schema bi")
+    engine.rows("create table bi.pointer (view varchar primary key, version varchar)")
+    engine.rows("insert into bi.pointer values ('bi.scores', 'a')")
+    assert engine.pointed("bi.scores") == 0
+    engine.publish("bi.scores", [whole("run_a")], "", 1)
+    assert engine.pointed("bi.scores") == 1
+
+
+def test_readers_see_every_unit_once_by_the_version_its_bucket_says_and_arms_only_grow(opened: Opener) -> None:
+    seen: dict[float, set[str]] = {}
+    units = [f"p{n}" for n in range(400)]
+    for schema in ("run_a", "run_b"):
+        engine = opened(schema)
+        engine.load("scores", pa.table({"unit_id": units, "version": [schema] * len(units)}))
+    for generation, share in enumerate((0.1, 0.35, 0.5), 1):
+        edge = threshold(share)
+        parts = [Part("run_b", "run_b.scores", "00000000", edge), Part("run_a", "run_a.scores", edge, "g")]
+        engine.publish("bi.scores", parts, "salt's", generation)
+        rows = dict(engine.rows("select unit_id, version from bi.scores"))
+        assert len(rows) == engine.count("bi.scores") == len(units)
+        assert rows == {u: "run_b" if bucket("salt's", u) < edge else "run_a" for u in units}
+        seen[share] = {u for u, version in rows.items() if version == "run_b"}
+    assert seen[0.1] < seen[0.35] < seen[0.5]
+    assert 0.25 < len(seen[0.35]) / len(units) < 0.45
+
+
+def test_tables_are_copied_views_on_a_schema_are_named_and_a_schema_goes_whole(opened: Opener, tmp_path: Path) -> None:
+    engine = opened("run_a")
+    engine.load("scores", table((1, "a"), (2, "b")))
+    engine.copy_to(tmp_path / "copy.duckdb", ["run_a.scores"])
+    copy = DuckDB(str(tmp_path / "copy.duckdb"))
+    assert copy.count("run_a.scores") == 2
+    copy.close()
+    engine.view("main.pinned", "select * from run_a.scores")
+    assert engine.views_on("run_a") == ["main.pinned"]
+    assert engine.views_on("run_b") == []
+    engine.drop("main.pinned")
+    engine.use("main")
+    engine.drop_schema("run_a")
+    assert not engine.exists("run_a.scores")
 
 
 def test_a_missing_table_is_named(opened: Opener) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from foregate.app.field import CYCLE_DAYS, lists_of
+import numpy as np
+
+from foregate.app.field import CYCLE_DAYS, watched
 from foregate.app.opened import App
 from foregate.cases.leads import monitoring
-from foregate.cases.leads.field_rows import delay_of, field_rows
+from foregate.cases.leads.field_rows import delay_of, field_rows, score_promise
 from foregate.cases.leads.lifecycle import MODEL
-from foregate.cases.leads.monitoring import Watched
 from foregate.core.alerting import firing, standing
 from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Event, Kind
@@ -114,33 +115,29 @@ def budgeted(app: App, runs: int = RUNS, multiplier: float = 1.0) -> tuple[list[
 
 
 def volume_of(app: App, version: str) -> Volume:
-    """Return what a version meets in the field, by its lists and its prices."""
-    state = app.find(version)
+    """Return what a version meets in the field: the leads of its lists a day, and the rates its scores promise."""
     on = app.clock().date()
-    lists = lists_of(app, until=on, version=version)
-    if not lists:
+    about = watched(app, version, on)
+    if not about.lists:
         raise NotAllowedError(
             f"volume of {version}", found="no list", wanted="one list at least", then="`foregate list build`"
         )
-    window = int(state.evidence("window_days") or CYCLE_DAYS)
     with app.warehouse() as engine:
         work = app.work(engine, on)
-        package = app.package(version)
-        rows = field_rows(engine, work.settings, lists, version)
-        delay = delay_of(engine, work.settings, package, window)
-    promised = rows.table.column("expected_rate").to_numpy()
+        rows = field_rows(engine, work.settings, about.lists, version)
+        delay = delay_of(engine, work.settings, about.package, about.window_days)
+    promise = score_promise(rows, delay, about.calibration, about.calibration_hits)
+    scores = np.minimum(1.0, about.calibration * rows.table.column("score").to_numpy())
     best = rows.table.column("decile").to_numpy() == 1
-    per_day = len(promised) / (CYCLE_DAYS * len(lists))
-    return Volume(per_day, float(promised.mean()), float(promised[best].mean()), delay)
+    per_day = len(scores) / (CYCLE_DAYS * len(about.lists))
+    return Volume(per_day, promise.rate, float(scores[best].mean()), delay)
 
 
 def _measured(app: App, version: str, on: date) -> Sequence[Evidence]:
-    state = app.find(version)
-    window = int(state.evidence("window_days") or CYCLE_DAYS)
     with app.warehouse() as engine:
         work = app.work(engine, on)
-        watched = Watched(app.package(version), lists_of(app, until=on, version=version), window)
-        return monitoring.measure(work, Run(engine, MODEL, version, on, app.project.declared.seed), watched)
+        run = Run(engine, MODEL, version, on, app.project.declared.seed)
+        return monitoring.measure(work, run, watched(app, version, on))
 
 
 def _days(first: date, last: date) -> list[date]:

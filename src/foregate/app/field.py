@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
 from foregate.app.opened import App, schema_of
+from foregate.cases.leads.monitoring import Watched
 from foregate.cases.leads.work import SCORES
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence
@@ -20,6 +21,7 @@ from foregate.warehouse.sources import view_name
 
 CYCLE_DAYS = 30
 RECENT_DAYS = 90
+NORMAL = 1.96
 Criterion = Literal["better", "not_worse"]
 
 
@@ -82,6 +84,27 @@ def field_of_arms(app: App, rollout: Rollout, as_of: date) -> Sequence[Evidence]
         rows = arm_rows(engine, work.settings, lists, as_of)
     made = Measured(as_of, digest_of(rollout.salt, as_of, *lists))
     return list(arm_evidence(made, rows, as_of, window))
+
+
+def watched(app: App, version: str, on: date, converted: Collection[str] | None = None) -> Watched:
+    """Return what the field of a version is held against: its own scores, corrected by how they did on test rows.
+
+    Tier prices are not it: a list takes the best scored of every tier, and they convert more often than their tier.
+    """
+    state = app.states()[version]
+    found = next((e for e in state.measured() if e.name == "calibration_ratio" and not e.subject), None)
+    ratio, hits = 1.0, 0
+    if found is not None and found.low is not None and found.high is not None and found.high > found.low:
+        ratio, hits = found.value, round((2 * NORMAL * found.value / (found.high - found.low)) ** 2)
+    return Watched(
+        app.package(version),
+        lists_of(app, until=on, version=version),
+        int(state.evidence("window_days") or CYCLE_DAYS),
+        basis="score",
+        calibration=ratio,
+        calibration_hits=hits,
+        converted=converted,
+    )
 
 
 def lists_of(

@@ -22,6 +22,7 @@ from foregate.cases.leads.work import SCORES, Work
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import champion
+from foregate.core.gate import Judgement
 from foregate.core.phase import Run
 from foregate.core.rollout import Rollout, Stage, active
 from foregate.lifecycle.store import holder_name
@@ -44,8 +45,11 @@ class ListReport:
     repeated: bool
 
 
-def build_list(app: App, as_of: date | None = None, name: str | None = None) -> ListReport:
+def build_list(app: App, as_of: date | None = None, name: str | None = None, *, replace: bool = False) -> ListReport:
     """Return the list of a month, built by the version in service; the same inputs give the same bytes.
+
+    A list that another version, or other arms, have built is kept as it is: nobody changes hands in the middle of a
+    month, unless `replace` says so.
 
     Raises NotAllowedError when nothing is in service, and whatever the list's rules refuse; nothing is written then.
     """
@@ -57,6 +61,8 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
         )
     version = _in_service(app)
     trial = _trial(app)
+    if (kept := _kept(app, named, version, trial)) is not None and not replace:
+        return _read_back(app, kept)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         work = app.work(engine, on)
         seed, today = app.project.declared.seed, app.clock().date()
@@ -80,17 +86,25 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None) -> 
         "widened_by": built.widened_by,
         **_told(trial, merged),
     }
-    before = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == named]
-    repeated = bool(before) and _same(before[-1], version, detail)
-    if not repeated:
-        judged = tuple(j.evidence for j in judgements if j.evidence)
-        event = Event(
-            Kind.LISTED, app.clock(), MODEL, version, app.actor, evidence=judged, judgements=judgements, detail=detail
-        )
-        app.ledger.add(event)
+    repeated = _remembered(app, version, detail, judgements)
     if trial and isinstance(chosen, str) and trial.stage is Stage.CANARY:
         rollouts_of(app).hold(f"the challenger can not list: {chosen}")
     return ListReport(named, version, built, files, digest, repeated)
+
+
+def _remembered(app: App, version: str, detail: dict[str, Any], judgements: tuple[Judgement, ...]) -> bool:
+    """Return whether the ledger has this very list already; it is written otherwise."""
+    before = [
+        e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == detail["list"]
+    ]
+    if before and _same(before[-1], version, detail):
+        return True
+    judged = tuple(j.evidence for j in judgements if j.evidence)
+    event = Event(
+        Kind.LISTED, app.clock(), MODEL, version, app.actor, evidence=judged, judgements=judgements, detail=detail
+    )
+    app.ledger.add(event)
+    return False
 
 
 def _trial(app: App) -> Rollout | None:
@@ -141,6 +155,29 @@ def _merged(
     listing.save(engine, merged.built)
     engine.load(arms.ARMS, merged.arms)
     return merged
+
+
+def _kept(app: App, name: str, version: str, trial: Rollout | None) -> Event | None:
+    """Return the event of a list that was built by another version, or with other arms; None if it may be built."""
+    made = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == name]
+    if not made:
+        return None
+    now = (version, trial.began if trial else None)
+    return made[-1] if (made[-1].version, made[-1].detail.get("rollout")) != now else None
+
+
+def _read_back(app: App, event: Event) -> ListReport:
+    """Return a list as it was built."""
+    named = str(event.detail["list"])
+    with _list_tables(app, named) as engine:
+        decisions, waterfall, expected = (
+            engine.table(f"FROM {table}") for table in (listing.DECISIONS, listing.WATERFALL, listing.EXPECTED)
+        )
+        widened = int(event.detail["widened_by"])
+        built = Built(engine.table(_ORDERED), decisions, waterfall, expected, widened)
+    folder = app.project.path("lists") / named
+    files = tuple(folder / name for name in ("list.csv", "list.parquet", "waterfall.csv"))
+    return ListReport(named, event.version, built, files, str(event.detail["digest"]), repeated=True)
 
 
 def _frozen_share(app: App, trial: Rollout, name: str) -> float:

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from foregate.app.field import CYCLE_DAYS, lists_of
+from foregate.app.field import watched
 from foregate.app.opened import App
 from foregate.app.promotion import rollouts_of
 from foregate.cases.leads import monitoring
 from foregate.cases.leads.field_rows import field_rows
 from foregate.cases.leads.lifecycle import MODEL
-from foregate.cases.leads.monitoring import Watched
 from foregate.connect import sinks
-from foregate.core.alerting import MONITOR, Open, firing
+from foregate.core.alerting import MONITOR, Open, Reading, alert_from, alert_to, firing, standing
 from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.folds import champion
 from foregate.core.phase import Run
-from foregate.core.rollout import Stage, active, good_versions, pointer
+from foregate.core.rollout import Rollout, Stage, active, good_versions, pointer
 from foregate.lifecycle.alerts import SinkSettings, evaluate, rollback_asked, rules_of
 from foregate.lifecycle.outbox import Delivery, Outbox
 from foregate.lifecycle.rollout import Rollouts
 from foregate.modeling.measured import digest_of
 
 SCHEMA, CONVERTED = "monitor", "converted_before"
+KEPT = frozenset({"standby_faults"})  # its subject is a version, whether that is tried or not
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,14 @@ def deliver(app: App) -> list[Delivery]:
 
 def _measured(app: App, version: str, on: date) -> list[Evidence]:
     """Return the case's own measurements; who had converted is kept for the next look, to see labels taken back."""
-    state = app.states()[version]
-    lists = lists_of(app, until=on, version=version)
     with app.warehouse() as engine:
         work = app.work(engine, on)
         engine.use(SCHEMA)
         known = engine.exists(CONVERTED)
         before = {str(r[0]) for r in engine.rows(f"select lead_id from {CONVERTED}")} if known else None  # noqa: S608
-        window = int(state.evidence("window_days") or CYCLE_DAYS)
-        watched = Watched(app.package(version), lists, window, converted=before)
-        rows = field_rows(engine, work.settings, lists, version)
-        found = monitoring.measure(work, Run(engine, MODEL, version, on, app.project.declared.seed), watched, rows)
+        about = watched(app, version, on, before)
+        rows = field_rows(engine, work.settings, about.lists, version)
+        found = monitoring.measure(work, Run(engine, MODEL, version, on, app.project.declared.seed), about, rows)
         engine.use(SCHEMA)
         engine.load(CONVERTED, _column("lead_id", sorted(rows.converted())))
     return found
@@ -129,11 +126,30 @@ def _standing(app: App, rollouts: Rollouts) -> Iterator[Evidence]:
 
 
 def _arms(app: App, rollouts: Rollouts) -> Sequence[Evidence]:
-    """Return what the open rollout's two arms say, once both are called."""
-    current = active(app.entries())
-    if current is None or Stage.CANARY not in (current.stage, current.held_in):
+    """Return what the open rollout's two arms say, once both are called; its subject is the version that is tried."""
+    current = _tried(app)
+    if current is None:
         return []
-    return [e for e in rollouts.service.field(current) if e.name != "future_labels"]
+    found = [e for e in rollouts.service.field(current) if e.name != "future_labels"]
+    return [e if e.subject else replace(e, subject=current.version) for e in found]
+
+
+def _tried(app: App) -> Rollout | None:
+    current = active(app.entries())
+    return current if current and Stage.CANARY in (current.stage, current.held_in) else None
+
+
+def _before(app: App, version: str, known: set[str]) -> dict[str, Any]:
+    """Return the standing of the last look, without what it said of a version that is not tried any more.
+
+    An alert on an arm ends with its rollout: it must neither fire on for want of data nor fall on the next version.
+    """
+    tried = _tried(app)
+    states = standing([e.event for e in app.entries()], version)
+    gone = known - ({tried.version} if tried else set())
+    return {
+        label: alert_to(alert) for label, alert in states.items() if alert.subject not in gone or alert.rule in KEPT
+    }
 
 
 def _written(app: App, version: str, on: date, evidence: Sequence[Evidence]) -> tuple[tuple[Event, ...], bool]:
@@ -146,9 +162,10 @@ def _written(app: App, version: str, on: date, evidence: Sequence[Evidence]) -> 
     repeated = same and looks[-1].detail.get("as_of") == on.isoformat()
     rules = rules_of(settings, str(app.project.file))
     about = {"at": app.clock(), "model": MODEL, "version": version, "actor": app.actor}
-    standing, alerts = evaluate([e.event for e in entries], rules, on, evidence, **about)
+    before = _before(app, version, set(app.states()))
+    after, alerts = evaluate([e.event for e in entries], rules, on, evidence, before=before, **about)
     if not repeated:
-        detail = {"as_of": on.isoformat(), "found": source, "standing": standing}
+        detail = {"as_of": on.isoformat(), "found": source, "standing": after}
         app.ledger.add(Event(Kind.JUDGED, phase=MONITOR, evidence=tuple(evidence), detail=detail, **about))
     for event in alerts:
         app.ledger.add(event)
@@ -156,14 +173,23 @@ def _written(app: App, version: str, on: date, evidence: Sequence[Evidence]) -> 
 
 
 def _rolled_back(app: App, rollouts: Rollouts, version: str) -> list[str]:
-    """Return in words what an alert that may act has done: at most one rollback for each rollout."""
+    """Return in words what an alert that may act has done: at most one rollback for each rollout, of what it is about.
+
+    An alert on an arm takes back the version that is tried. One on the version in service takes that back, unless
+    another is being tried: then a person must say which of the two is to go.
+    """
     settings = app.project.declared.alerts
     looks = [e.event for e in app.entries() if e.event.kind is Kind.JUDGED and e.event.phase == MONITOR]
-    rule = rollback_asked(settings, looks[-1].detail.get("standing", {}), rules_of(settings)) if looks else None
-    if rule is None or looks[-1].version != version:
+    after = looks[-1].detail.get("standing", {}) if looks and looks[-1].version == version else {}
+    breached = {n: raw for n, raw in after.items() if alert_from(raw).reading == Reading.BREACH}
+    rule = rollback_asked(settings, breached, rules_of(settings))
+    if rule is None:
         return []
+    tried = _tried(app)
+    about = {alert_from(raw).subject for raw in breached.values() if alert_from(raw).rule == rule.name}
+    leaves = tried.version if tried and tried.version in about else version
     try:
-        outcome = rollouts.rollback(f"alert {rule.name}: {rule.why}", rule=rule.name)
+        outcome = rollouts.rollback(f"alert {rule.name}: {rule.why}", leaves, rule=rule.name)
     except NotAllowedError as error:
         return [f"alert {rule.name} asks for a rollback that can not be: {error}"]
     return [f"alert {rule.name}: {outcome.words}"] if outcome.moved else []

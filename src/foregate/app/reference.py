@@ -17,10 +17,15 @@ from foregate.cases.leads.settings import (
     Selection,
 )
 from foregate.cases.leads.tiers import Exclusion, Facts, Standard, Tier
+from foregate.core.rollout import Plan
+from foregate.lifecycle.alerts import AlertSettings, RuleSettings, SinkSettings, rules_of
+from foregate.lifecycle.crossings import DOES
+from foregate.lifecycle.crossings import gates as rollout_gates
+from foregate.lifecycle.plan import RolloutSettings, StepSettings
 from foregate.lifecycle.walk import POLICY
 from foregate.modeling.boosted import TreeSettings
 from foregate.project import Connection, Declared, FeatureSettings
-from foregate.report.reference import commands_page, gates_page, settings_page
+from foregate.report.reference import alerts_page, commands_page, gates_page, settings_page
 from foregate.warehouse.sources import Column, Source
 
 if TYPE_CHECKING:
@@ -57,6 +62,11 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("[leads.matrix.disagreement]", Disagreement),
     ("[leads.matrix.backfill]", Backfill),
     ("[leads.list]", ListSettings),
+    ("[rollout]", RolloutSettings),
+    ("[[rollout.step]]", StepSettings),
+    ("[alerts]", AlertSettings),
+    ("[[alerts.rule]]", RuleSettings),
+    ("[[alerts.sink]]", SinkSettings),
     ("tiers.toml [[tier]]", Tier),
     ("tiers.toml [[exclusion]]", Exclusion),
     ("tiers.toml [standard]", Standard),
@@ -69,10 +79,12 @@ def pages(command: Any) -> dict[str, str]:
     gates = {name: (module.DOES, module.GATES) for name, module in PHASES.items()}
     first = next(iter(gates))
     gates[first] = (gates[first][0], (*gates[first][1], POLICY))
+    gates |= {f"rollout: {name}": (DOES[name], asked) for name, asked in rollout_gates(Plan()).items()}
     tables = [(name, _about(model), model.model_json_schema()) for name, model in _TABLES]
     return {
         "gates.md": gates_page(gates),
         "project.md": settings_page(PROJECT_HEAD, tables),
+        "alerts.md": alerts_page({name: rules_of(AlertSettings(rules=name)) for name in ("shipped", "seeds")}),
         "commands.md": commands_page(COMMANDS_HEAD, _verbs(command, "foregate")),
     }
 

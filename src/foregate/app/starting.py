@@ -26,6 +26,11 @@ def lay_demo(folder: Path, scale: Scale, seed: int, as_of: date, trap: Trap | No
     return generate(folder / "data", scale, seed, as_of=as_of, trap=trap, signal=signal)
 
 
+def lay_half_year(folder: Path) -> None:
+    """Write the project files of the half year's demo to an empty folder; its world writes the data day by day."""
+    _lay("rollout_project", folder)
+
+
 def lay_project(folder: Path) -> list[Path]:
     """Return the files of a fresh project written to a folder; raises ConfigurationError where one is already."""
     if (folder / FILE).exists():

@@ -15,12 +15,15 @@ def list_build(
     context: typer.Context,
     as_of: Day = None,
     name: Annotated[str | None, typer.Option("--name", help="As 2025_11; else the month of the as-of date.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Build anew a list that another version had built before.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build the month's list with the version in service, exact to the place, with its waterfall."""
     from foregate.app.lists import build_list
 
-    report = build_list(app_of(context), day_of(as_of), name)
+    report = build_list(app_of(context), day_of(as_of), name, replace=replace)
     if as_json:
         expected, waterfall = report.built.expected.to_pylist(), report.built.waterfall.to_pylist()
         data({"list": report.name, "digest": report.digest, "expected": expected, "waterfall": waterfall})
@@ -31,7 +34,7 @@ def list_build(
     console.print(waterfall_table(report.built.waterfall.to_pylist()))
     console.print()
     console.print(expected_table(report.built.expected.to_pylist()))
-    again = ", the same bytes as before" if report.repeated else ""
+    again = ", as it was built before; --replace builds it anew" if report.repeated else ""
     say(f"list {report.name}: {report.built.people.num_rows:,} leads by {report.version}, {report.digest}{again}")
     say("\n".join(f"  {path}" for path in report.files))
     first = report.built.people.column("person_id")[0].as_py()

@@ -49,13 +49,21 @@ def demo(
     trap: Annotated[str | None, typer.Option(help="Plant a fault: leak drift fanout type skew late-source.")] = None,
     signal: Annotated[bool, typer.Option(help="--no-signal: a world in which nothing can be learned.")] = True,
     seed: Annotated[int, typer.Option(help="The seed of the world.")] = 42,
+    rollout: Annotated[
+        bool, typer.Option("--rollout", help="Half a year: shadow, canary, a bad version rolled back by itself.")
+    ] = False,
     picture: Annotated[Path | None, typer.Option(help="Also draw what is shown as an SVG.")] = None,
 ) -> None:
     """Lay a world of advisers with a known truth and take a model through it, to a list with its reasons."""
-    from foregate.app.demo import play
-
     console = console_of(record=picture is not None)
-    code = play(folder, scale, trap, seed, signal=signal, console=console)
+    if rollout:
+        from foregate.app.half_year import play as play_half_year
+
+        code = play_half_year(folder, seed, console)
+    else:
+        from foregate.app.demo import play
+
+        code = play(folder, scale, trap, seed, signal=signal, console=console)
     if picture is not None:
         from foregate.report.picture import svg
 

@@ -17,10 +17,11 @@ def retained(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries without those that later ones supersede, in their order; every fold says the same of both.
 
     Superseded are: a version's monitor judgements but the first since it was started and the last two; its broken-off
-    monitor runs but the last; alerts of a rule that came before its last episode (alerted, perhaps several times, then
-    resolved); what the phases of an attempt left that was started over. All else stays: every start, opening, waiver,
-    signature, silence, list and move, the last entry, and one whose clock was ahead of an entry that stays, because
-    moments never run backwards. So the entries that come after may be added to what is retained, and retained again.
+    monitor runs but the last; episodes of a rule (alerted, perhaps several times, then resolved) that were over before
+    its last one was, of whatever version; what the phases of an attempt left that was started over. All else stays:
+    every start, opening, waiver, signature, silence, list and move, and an entry whose clock was ahead of one that
+    stays, because moments never run backwards. So the entries that come after may be added to what is retained, and
+    retained again.
 
     >>> from datetime import UTC, datetime, timedelta
     >>> from foregate.core.event import seal
@@ -33,8 +34,9 @@ def retained(entries: Iterable[Entry]) -> list[Entry]:
     found = _Superseded(seen)
     for place, entry in enumerate(seen):
         found.hear(place, entry.event)
-    gone = found.places - {len(seen) - 1}
-    gone -= _ahead(seen, gone)
+    ahead = _ahead(seen, found.places)
+    whole = {place for episode in found.episodes if ahead.intersection(episode) for place in episode}
+    gone = found.places - ahead - whole
     return [entry for place, entry in enumerate(seen) if place not in gone]
 
 
@@ -62,7 +64,9 @@ class _Superseded:
     first: dict[str, int] = field(default_factory=dict)
     last: dict[str, list[int]] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
-    episodes: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    open: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    over: dict[str, list[int]] = field(default_factory=dict)
+    episodes: list[list[int]] = field(default_factory=list)
     planned: dict[str, frozenset[str]] = field(default_factory=dict)
     attempt: dict[str, list[int]] = field(default_factory=dict)
 
@@ -102,21 +106,25 @@ class _Superseded:
             self._drop(before)
 
     def _alert(self, place: int, event: Event) -> None:
-        """Supersede the episode before the one that begins, and of two resolutions the first."""
-        episode = self.episodes.setdefault((event.version, str(event.detail.get("rule", ""))), [])
-        if event.kind is Kind.RESOLVED:
-            if episode and self._is_over(episode[0]):
-                self._drop(episode.pop(0))
-        elif episode and self._is_over(episode[-1]):
-            while len(episode) > 1:
-                self._drop(episode.pop(0))
-        episode.append(place)
+        """Supersede, when an episode of a rule is over, the one that was over before."""
+        rule = str(event.detail.get("rule", ""))
+        if event.kind is Kind.ALERTED:
+            self.open.setdefault((event.version, rule), []).append(place)
+        else:
+            self._drop_episode(self.over.get(rule, []))
+            self.over[rule] = [*self.open.pop((event.version, rule), []), place]
 
-    def _is_over(self, place: int) -> bool:
-        return self.seen[place].event.kind is Kind.RESOLVED
+    def _drop_episode(self, places: list[int]) -> None:
+        """Supersede all of an episode or nothing: alone, its beginning would be an alert that is open."""
+        if places and not any(self._says_more(place) for place in places):
+            self.episodes.append(places)
+            self.places.update(places)
 
     def _drop(self, place: int) -> None:
-        """Supersede an entry, unless it says more than entries of its kind do: a move's stage, a command's key."""
-        event = self.seen[place].event
-        if event.split is None and not any(name in event.detail for name in _SAYS_MORE):
+        if not self._says_more(place):
             self.places.add(place)
+
+    def _says_more(self, place: int) -> bool:
+        """Return whether an entry says more than others of its kind do: a move's stage, a command's key."""
+        event = self.seen[place].event
+        return event.split is not None or event.may_have(*_SAYS_MORE)

@@ -36,9 +36,10 @@ class Kind(StrEnum):
 
 
 class _Stored:
-    """What of an event that was stored has not been read yet: the text of its evidence and its judgements."""
+    """What of an event that was stored has not been read yet: the text of its detail, evidence and judgements."""
 
     __slots__ = ("_unread",)
+    _unread: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Event(_Stored):
     """One thing that happened to a version; an empty `phase` means the version as a whole.
 
     A `served` event carries the whole traffic split (version -> share, summing to 1), so the fold is "the last one".
-    `detail` holds what the kind needs beside: plain JSON values only. Of an event that comes from the ledger, evidence
-    and judgements are made when they are first asked for: they are most of its text, and few readers want them all.
+    `detail` holds what the kind needs beside: plain JSON values only. Of an event that comes from the ledger, detail,
+    evidence and judgements are made when they are first asked for: they are most of its text, and few want them all.
     """
 
     kind: Kind
@@ -72,11 +73,11 @@ class Event(_Stored):
     if not TYPE_CHECKING:  # a type checker would take it that an event has any attribute
 
         def __getattr__(self, name: str) -> Any:
-            """Return the evidence or the judgements of a stored event, read from its text."""
+            """Return the detail, evidence or judgements of a stored event, read from its text."""
             if name not in _LATE:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             try:
-                found = tuple(map(_LATE[name], json.loads(_array(self._unread, name))))
+                found = _LATE[name](self)
             except (KeyError, TypeError, ValueError) as error:
                 raise OutsideError(
                     f"ledger, model {self.model}, {self.kind} {self.phase} of {self.version} at {self.at}",
@@ -86,6 +87,25 @@ class Event(_Stored):
                 ) from error
             object.__setattr__(self, name, found)
             return found
+
+    def not_passed(self) -> tuple[Judgement, ...]:
+        """Return the judgements that are no pass; where a stored event has none, the text says so at once."""
+        if _all_passed(self):
+            return ()
+        return tuple(j for j in self.judgements if j.result is not Result.PASS)
+
+    def measured(self, name: str) -> tuple[Evidence, ...]:
+        """Return the pieces of evidence of that name, without making the others of a stored event."""
+        if not hasattr(self, "_unread"):
+            return tuple(e for e in self.evidence if e.name == name)
+        return tuple(_evidence(json.loads(piece)) for piece in _pieces(_arrays(self)[0], name))
+
+    def may_have(self, *names: str) -> bool:
+        """Return whether `detail` has one of these keys, or, while nobody has read it, could by its text."""
+        text = getattr(self, "_unread", ",")
+        if text.startswith(","):
+            return any(name in self.detail for name in names)
+        return any([f'"{name}":' in text for name in names])
 
     def sentence(self) -> str:
         """Return the event as a person would say it."""
@@ -105,9 +125,9 @@ _SENTENCES = {
     Kind.FAILED: lambda e: f"{e.phase or 'the run'} of {e.version} broke off",
     Kind.WAIVED: lambda e: f"{e.actor} accepted {e.detail.get('gate', '')} of {e.version} until {e.until}",
     Kind.SIGNED: lambda e: f"{e.actor} signed {e.version} until {e.until}",
-    Kind.SERVED: lambda e: f"{e.actor} put {_split_words(e.split or {})} in service",
+    Kind.SERVED: lambda e: f"{e.actor} put {_split_words(e.split or {}) or 'nothing'} in service",
     Kind.LISTED: lambda e: f"{e.actor} built the list {e.detail.get('list', '')} with {e.version}",
-    Kind.MOVED: lambda e: f"{e.actor} moved the rollout of {e.version} to {e.detail.get('state', '')}",
+    Kind.MOVED: lambda e: f"{e.actor} moved the rollout of {e.version} to {e.detail.get('stage', '')}",
     Kind.ALERTED: lambda e: f"{e.detail.get('severity', 'an')} alert {e.detail.get('rule', '')} on {e.version}",
     Kind.RESOLVED: lambda e: f"alert {e.detail.get('rule', '')} on {e.version} is over",
     Kind.SILENCED: lambda e: f"{e.actor} silenced {e.detail.get('rule', '')} until {e.until}",
@@ -172,78 +192,89 @@ _ENDING = re.compile(
     rf'"split":(null|\{{.*\}}),"until":(?:null|"([^"\\]*)"),"version":{_STRING}\}}'
 )
 _EVIDENCE, _JUDGEMENTS = ',"evidence":[', '],"judgements":['
+_RESULT = ',"result":"'
+_WORDS = ("actor", "model", "phase", "reason", "version")
 _DECODER = json.JSONDecoder()
 _KINDS = {str(kind): kind for kind in Kind}
 
 
 def from_json(text: str) -> Event:
-    """Return the event a canonical JSON text was made from; raises KeyError or ValueError for anything else.
+    """Return the event a canonical JSON text was made from; raises KeyError, TypeError or ValueError for anything else.
 
-    Evidence and judgements are read when they are first asked for; what a newer Foregate put there that this one does
-    not know raises OutsideError then.
-    """
-    found = _in_parts(text)
-    if found is None:
-        raw = json.loads(text)
-        return _event(raw, tuple(map(_evidence, raw["evidence"])), tuple(map(_judgement, raw["judgements"])))
-    raw, unread = found
-    return _event(raw) if unread is None else _event(raw, unread=unread)
-
-
-def _in_parts(text: str) -> tuple[dict[str, Any], str | None] | None:
-    """Return what stands around evidence and judgements, and their text (None: both empty); None if not canonical.
-
-    Keys are sorted, so that the long arrays stand between `detail` and `kind`; a quote inside a string is escaped, so
-    that neither a name nor a reason can look like a key.
+    Detail, evidence and judgements are read when they are first asked for: what is there that this Foregate does not
+    know raises OutsideError then.
     """
     opening = _OPENING.match(text)
+    # A quote inside a string is escaped: neither a name nor a reason can look like a key. The keys are sorted.
     end = text.rfind(',"kind":"')
     ending = _ENDING.fullmatch(text, end) if end > 0 else None
     if opening is None or ending is None:
-        return None
-    detail, at = _DECODER.raw_decode(text, opening.end())
-    unread = text[at:end]
-    if not (unread.startswith(_EVIDENCE) and unread.endswith("]") and _JUDGEMENTS in unread):
-        return None
+        return _from_any(text)
+    actor, at = opening.groups()
     kind, model, phase, reason, split, until, version = ending.groups()
-    words = (opening[1], model, phase, reason, version)
-    actor, model, phase, reason, version = [json.loads(f'"{w}"') if "\\" in w else w for w in words]
-    raw = {"actor": actor, "at": opening[2], "detail": detail, "kind": kind, "model": model, "phase": phase}
-    raw |= {"reason": reason, "split": None if split == "null" else json.loads(split), "until": until}
-    return {**raw, "version": version}, (None if unread == _EVIDENCE + _JUDGEMENTS + "]" else unread)
+    words = (actor, model, phase, reason, version)
+    if "\\" in actor or "\\" in ending[0]:
+        words = tuple(json.loads(f'"{word}"') for word in words)
+    event = object.__new__(Event)
+    put = object.__setattr__  # an event is frozen, and its initialiser would read what is to be read later
+    put(event, "kind", _KINDS.get(kind) or Kind(kind))
+    put(event, "at", datetime.fromisoformat(at))
+    for name, word in zip(_WORDS, words, strict=True):
+        put(event, name, word)
+    put(event, "split", None if split == "null" else json.loads(split))
+    put(event, "until", None if until is None else date.fromisoformat(until))
+    put(event, "_unread", text[opening.end() : end])
+    event.__post_init__()
+    return event
 
 
-def _event(
-    raw: Mapping[str, Any],
-    evidence: tuple[Evidence, ...] = (),
-    judgements: tuple[Judgement, ...] = (),
-    unread: str | None = None,
-) -> Event:
-    event = Event(
-        kind=_KINDS.get(raw["kind"]) or Kind(raw["kind"]),
+def _from_any(text: str) -> Event:
+    """Return the event of a text that is not canonical."""
+    raw = json.loads(text)
+    return Event(
+        kind=Kind(raw["kind"]),
         at=datetime.fromisoformat(raw["at"]),
         model=raw["model"],
         version=raw["version"],
         actor=raw["actor"],
         phase=raw["phase"],
-        evidence=evidence,
-        judgements=judgements,
+        evidence=tuple(map(_evidence, raw["evidence"])),
+        judgements=tuple(map(_judgement, raw["judgements"])),
         split=raw["split"],
         reason=raw["reason"],
         until=None if raw["until"] is None else date.fromisoformat(raw["until"]),
         detail=raw["detail"],
     )
-    if unread is not None:
-        object.__setattr__(event, "_unread", unread)
-        object.__delattr__(event, "evidence")
-        object.__delattr__(event, "judgements")
-    return event
 
 
-def _array(unread: str, name: str) -> str:
-    """Return the text of one of the two arrays; a piece of evidence holds no array, so the first end is the end."""
-    middle = unread.index(_JUDGEMENTS)
-    return unread[len(_EVIDENCE) - 1 : middle + 1] if name == "evidence" else unread[middle + len(_JUDGEMENTS) - 1 :]
+def _detail(event: Event) -> Any:
+    """Return the detail, after which only the two arrays are left to be read."""
+    found, end = _DECODER.raw_decode(event._unread)
+    object.__setattr__(event, "_unread", event._unread[end:])
+    return found
+
+
+def _arrays(event: Event) -> tuple[str, str]:
+    """Return the texts of both arrays; a piece of evidence holds no array, so the first end is the end."""
+    if not event._unread.startswith(","):
+        object.__setattr__(event, "detail", _detail(event))
+    text = event._unread
+    middle = text.index(_JUDGEMENTS)
+    return text[len(_EVIDENCE) - 1 : middle + 1], text[middle + len(_JUDGEMENTS) - 1 :]
+
+
+def _pieces(array: str, name: str) -> list[str]:
+    """Return the texts of the pieces of evidence of that name; each begins with its day, the first of its keys."""
+    wanted, between = f'"name":{json.dumps(name, ensure_ascii=False)},', '},{"as_of":"'
+    return [f"{between[2:]}{piece}}}" for piece in array[11:-2].split(between) if wanted in piece]
+
+
+def _all_passed(event: Event) -> bool:
+    """Return whether the text of an event that was stored says of every judgement that it passed."""
+    if not hasattr(event, "_unread"):
+        return False
+    text = _arrays(event)[1]
+    return text.count(_RESULT) == text.count(f'{_RESULT}{Result.PASS}",')
 
 
 def gate_from(raw: Mapping[str, Any]) -> Gate:
@@ -300,7 +331,11 @@ def _judgement(raw: Mapping[str, Any]) -> Judgement:
     )
 
 
-_LATE: Mapping[str, Callable[[Any], Any]] = {"evidence": _evidence, "judgements": _judgement}
+_LATE: Mapping[str, Callable[[Event], Any]] = {
+    "detail": _detail,
+    "evidence": lambda event: tuple(map(_evidence, json.loads(_arrays(event)[0]))),
+    "judgements": lambda event: tuple(map(_judgement, json.loads(_arrays(event)[1]))),
+}
 
 
 def _evidence_to(found: Evidence) -> dict[str, Any]:

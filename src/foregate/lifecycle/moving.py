@@ -19,6 +19,7 @@ from foregate.core.rollout import (
     Plan,
     Rollout,
     Stage,
+    active,
     generation,
     good_versions,
     pointer,
@@ -84,6 +85,7 @@ class Mover:
             leaving = _leaving(entries, version)
             if leaving is None:
                 return Outcome(None, moved=False, words=_in_service(entries))
+            _check_alone(entries, leaving)
             target, evidence = self._last_good(entries, leaving, withdraw=withdraw)
             detail = {"leaves": leaving.version, "rule": rule, "key": key, "share": 0.0, "unseen": unseen}
             split = {target: 1.0} if target else None
@@ -111,9 +113,11 @@ class Mover:
             outcome = self._see_back(at, rollout.began)
             return [outcome.words]
         seen = self.service.probe(at)
-        unproved = not self._was_probed(at)
-        if not unproved and not seen.value:
+        proved = rollout.stage is Stage.ROLLED_BACK or self._was_probed(at)
+        if proved and not seen.value:
             return []
+        if rollout.stage is Stage.ROLLED_BACK:
+            return self._reconcile_plain(at)
         self._see(at, rollout)
         return [f"readers see what event {at.sequence} serves: {seen.words}"]
 
@@ -341,6 +345,18 @@ def _leaving(entries: Sequence[Entry], version: str | None) -> Rollout | None:
         return None
     standing = last.held_in if last.stage is Stage.HELD else last.stage
     return last if standing in IN_TRAFFIC else None
+
+
+def _check_alone(entries: Sequence[Entry], leaving: Rollout) -> None:
+    """Raise NotAllowedError while another version has a share: which of the two is to go must be said one at a time."""
+    current = active(entries)
+    if current is not None and current.served_at is not None and current.began != leaving.began:
+        raise NotAllowedError(
+            f"rollback of {leaving.version}",
+            found=f"{current.version} with {current.share:.0%} of people",
+            wanted="no other version in traffic",
+            then=f"`foregate rollback {current.version}` first, then this one.",
+        )
 
 
 def _waiting(entries: Sequence[Entry], version: str | None) -> tuple[Entry, int] | None:

@@ -247,8 +247,8 @@ class Store:
                 wanted="an event of a kind it knows",
                 then="A newer Foregate wrote it: upgrade.",
             ) from error
-        beside = {"model": model, "at": at, "kind": kind, "version": version}
-        if (said := _columns(event)) != beside:
+        if (event.model, event.at.isoformat(), event.kind, event.version) != (model, at, kind, version):
+            beside, said = {"model": model, "at": at, "kind": kind, "version": version}, _columns(event)
             name = next(name for name in beside if said[name] != beside[name])
             raise self._broken(model, place, f"{name} {beside[name]!r} beside the sealed text", f"{said[name]!r}")
         return Entry(place, event, previous, wanted)

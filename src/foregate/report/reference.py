@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from foregate.core.alerting import Rule
 from foregate.core.gate import Gate
 
 GATES_HEAD = """# How a gate decides
@@ -36,6 +37,55 @@ margin), *cannot tell*; with how many leads it would take to tell.
 that was judged is never judged again by other gates. For the next version, whatever lets more through than the gates in
 force becomes `gates_loosened`, which a named person must accept.
 """
+
+
+ALERTS_HEAD = """# The monitor and its alerts
+
+`foregate monitor` is run once a day (cron, a systemd timer, or `--every 1d`). It finishes what a crash left open,
+holds a rollout whose waiver or signature has run out, measures the version in service on what has matured, and
+keeps all of it in the ledger. The same day over the same data writes nothing twice.
+
+**What the field is held against.** The people a list chose convert at some rate once their outcomes have had the
+time to come. A conversion that has not come yet is no failure: rates are conversions over the sum of the shares
+that should have shown by each lead's age (Kaplan-Meier on history), with exact intervals. The promise is the list's
+own scores, corrected by the calibration that the test rows showed.
+
+**A rule** compares one piece of evidence with a threshold. With `by = "bound"`, the default, the whole interval
+must lie beyond it; with `by = "value"` the point alone, which is how such rules are usually written, and why they
+cry wolf. `for_days` asks for so many days of reading in a row; `clear_above` and `clear_below` keep a number that
+flaps around its threshold from alerting twice; a missing reading is neither fine nor a breach, and becomes *no
+data* after `no_data_days`. `group` and `inhibits` mute what follows from something worse. `foregate alerts silence`
+mutes a rule for the version in service until a day; its state goes on.
+
+**Modes.** `observe` writes alerts to the ledger, `advise` tells the sinks too, `act` may also roll back: only a
+critical rule with `action = "rollback"` that is neither silenced nor inhibited, only the version it is about, once
+for each rollout, only to the last good version.
+
+**Before you arm a rule**: `foregate alerts replay` shows what today's rules would have told over past looks (or,
+with `--from`, measured anew from the data as known then); `foregate alerts budget` simulates years of a model that
+keeps its promise, at this project's volume, and counts the alerts: all of them false.
+
+**Sinks** (`[[alerts.sink]]`: a command, http, or a file) are told at least once, in order, each payload with an
+`id`. A sink that is down keeps its alerts in the outbox; neither the state nor another sink waits for it.
+"""
+_RULE_SETS = {
+    "shipped": "In force unless `[alerts] rules` says otherwise.",
+    "seeds": "The rules that a team had written by hand, by the point and without maturity. Put them through "
+    "`foregate alerts budget` before you believe them.",
+}
+
+
+def alerts_page(rules: Mapping[str, Sequence[Rule]]) -> str:
+    """Return the page of the monitor and of every rule that comes with the program, set by set."""
+    lines = [ALERTS_HEAD]
+    for name, about in _RULE_SETS.items():
+        lines += [f'## `rules = "{name}"`', "", about, "", "| rule | severity | alerts when | then | why |"]
+        lines += ["|---|---|---|---|---|"]
+        lines += [
+            f"| `{r.name}` | {r.severity} | {r.wanted()} | {r.action or 'tells'} | {r.why} |" for r in rules[name]
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def gates_page(phases: Mapping[str, tuple[str, Sequence[Gate]]]) -> str:

@@ -39,7 +39,7 @@ class Scale:
 
 DEMO = Scale(leads=60_000, people=150_000, employment=650_000, firms=9_000, months=23, prospects=200_000, owners=14)
 HALF_YEAR = Scale(
-    leads=40_000, people=120_000, employment=520_000, firms=7_000, months=23, prospects=160_000, owners=14
+    leads=40_000, people=140_000, employment=600_000, firms=8_000, months=23, prospects=185_000, owners=14
 )
 """The least at which six lists of 2,800 can be filled one after the other while their versions pass their gates."""
 SEEDS = Scale(

@@ -12,7 +12,14 @@ Variant = Literal["first", "bad", "good"]
 PROJECT: Final = "rollout_project"
 WEBINARS: Final = "rollout_webinars"
 _FEATURE: Final = Path("features/webinars.sql")
-_KEYS_AND_PARTS: Final = ("firm_id", "rep_type", "prior_firms", "firm_departures_90d", "firm_departures_180d")
+_KEYS_AND_PARTS: Final = (
+    "firm_id",
+    "rep_type",
+    "prior_firms",
+    "firm_rep_count_at_contact",
+    "firm_departures_90d",
+    "firm_departures_180d",
+)
 _CAREER: Final = (
     "tenure_months",
     "tenure_bucket",
@@ -25,7 +32,7 @@ _CAREER: Final = (
     "is_ia_rep_type",
 )
 _FIRM: Final = (
-    "firm_rep_count_at_contact",
+    "firm_size",
     "firm_net_change_12mo",
     "firm_stability_tier",
     "firm_departures_corrected",

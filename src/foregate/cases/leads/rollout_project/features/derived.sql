@@ -5,6 +5,8 @@ select
   case when mobility_3yr >= 2 then 'high' when mobility_3yr = 1 then 'low' when mobility_3yr = 0 then 'stable' end as mobility_tier,
   case when firm_net_change_12mo < -10 then 'heavy bleeding' when firm_net_change_12mo < 0 then 'light bleeding'
        when firm_net_change_12mo = 0 then 'stable' when firm_net_change_12mo > 0 then 'growing' end as firm_stability_tier,
+  case when firm_rep_count_at_contact <= 10 then 'up to 10' when firm_rep_count_at_contact <= 50 then '11 to 50'
+       when firm_rep_count_at_contact > 50 then 'over 50' end as firm_size,
   case when firm_departures_corrected < 3 then 'stable'
        when firm_departures_90d > 1.5 * (firm_departures_180d - firm_departures_90d) then 'accelerating'
        when firm_departures_90d < 0.5 * (firm_departures_180d - firm_departures_90d) then 'decelerating'
