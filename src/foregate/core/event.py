@@ -105,7 +105,7 @@ class Event(_Stored):
         text = getattr(self, "_unread", ",")
         if text.startswith(","):
             return any(name in self.detail for name in names)
-        return any([f'"{name}":' in text for name in names])
+        return any([_key(name) in text for name in names])
 
     def sentence(self) -> str:
         """Return the event as a person would say it."""
@@ -128,10 +128,19 @@ _SENTENCES = {
     Kind.SERVED: lambda e: f"{e.actor} put {_split_words(e.split or {}) or 'nothing'} in service",
     Kind.LISTED: lambda e: f"{e.actor} built the list {e.detail.get('list', '')} with {e.version}",
     Kind.MOVED: lambda e: f"{e.actor} moved the rollout of {e.version} to {e.detail.get('stage', '')}",
-    Kind.ALERTED: lambda e: f"{e.detail.get('severity', 'an')} alert {e.detail.get('rule', '')} on {e.version}",
+    Kind.ALERTED: lambda e: (
+        f"{e.detail.get('severity', 'an')} alert {e.detail.get('rule', '')}{_about(e)} on {e.version}"
+    ),
     Kind.RESOLVED: lambda e: f"alert {e.detail.get('rule', '')} on {e.version} is over",
     Kind.SILENCED: lambda e: f"{e.actor} silenced {e.detail.get('rule', '')} until {e.until}",
 }
+
+
+def _about(event: Event) -> str:
+    """Return which subjects an alert is about, the first few by name."""
+    subjects = [str(s) for s in event.detail.get("subjects", ()) if s and s != event.version]
+    more = f" and {len(subjects) - 3} more" if len(subjects) > 3 else ""
+    return f" about {', '.join(subjects[:3])}{more}" if subjects else ""
 
 
 def _split_words(split: Mapping[str, float]) -> str:
@@ -181,8 +190,17 @@ def to_json(event: Event) -> str:
         "until": _plain(event.until),
         "version": event.version,
     }
-    text = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical(raw)
+
+
+def _canonical(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text)
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    return f"{_canonical(name)}:"
 
 
 _STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -265,7 +283,7 @@ def _arrays(event: Event) -> tuple[str, str]:
 
 def _pieces(array: str, name: str) -> list[str]:
     """Return the texts of the pieces of evidence of that name; each begins with its day, the first of its keys."""
-    wanted, between = f'"name":{json.dumps(name, ensure_ascii=False)},', '},{"as_of":"'
+    wanted, between = f"{_key('name')}{_canonical(name)},", '},{"as_of":"'
     return [f"{between[2:]}{piece}}}" for piece in array[11:-2].split(between) if wanted in piece]
 
 

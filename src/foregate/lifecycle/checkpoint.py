@@ -21,9 +21,11 @@ _BATCH = 1000
 _STORED = sa.select(CHECKPOINTS.c.sequence, CHECKPOINTS.c.digest, CHECKPOINTS.c.body).where(
     CHECKPOINTS.c.model == sa.bindparam("model")
 )
-_KINDS = sorted(map(str, LASTING))
-_NAMED = sa.select(*ROW).where(
-    EVENTS.c.model == sa.bindparam("model"), EVENTS.c.sequence.in_(sa.bindparam("places", expanding=True))
+_KINDS = frozenset(map(str, LASTING))
+_NAMED = (
+    sa.select(*ROW)
+    .where(EVENTS.c.model == sa.bindparam("model"), EVENTS.c.sequence.in_(sa.bindparam("places", expanding=True)))
+    .order_by(EVENTS.c.sequence)
 )
 _COUNTED = (
     sa.select(sa.func.count())
@@ -67,15 +69,14 @@ def rows(link: sa.Connection, model: str, found: Checkpoint) -> list[Any]:
 
     The database counts those by its index, so that nobody can hide a move or a waiver here.
     """
-    places = [place for place, _ in found.named]
+    places = sorted(place for place, _ in found.named)
     read = [
         row
         for start in range(0, len(places), _BATCH)
         for row in link.execute(_NAMED, {"model": model, "places": places[start : start + _BATCH]})
     ]
-    read.sort(key=lambda row: int(row.sequence))
-    lasting = link.execute(_COUNTED, {"model": model, "kinds": _KINDS, "last": found.sequence}).scalar()
-    return read if lasting == sum(row.kind in _KINDS for row in read) else []
+    lasting = link.execute(_COUNTED, {"model": model, "kinds": sorted(_KINDS), "last": found.sequence}).scalar()
+    return read if lasting == sum(kind in _KINDS for _, _, kind, *_ in read) else []
 
 
 def store(link: sa.Connection, model: str, entries: Sequence[Entry]) -> None:

@@ -32,16 +32,18 @@ _PAGE = 2000
 _CHUNK = 20_000
 _WRITERS_LOCK = 0x464F5245
 _BEFORE_ALL = -(2**63)
-_MOVES = (str(Kind.SERVED), str(Kind.MOVED))
 _MODEL = EVENTS.c.model == sa.bindparam("model")
 _LAST = sa.select(EVENTS.c.sequence, EVENTS.c.digest).where(_MODEL).order_by(EVENTS.c.sequence.desc()).limit(1)
 _AT = sa.select(EVENTS.c.digest).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
 _TEXT = sa.select(EVENTS.c.body).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
-_MOVED = sa.select(
+# All that a writer must know of what is there, in one question.
+_STANDING = sa.select(
+    VERSION.scalar_subquery().label("schema"),
+    *(_LAST.with_only_columns(column).scalar_subquery().label(column.name) for column in _LAST.selected_columns),
     *(
-        sa.select(sa.func.max(EVENTS.c.sequence)).where(_MODEL, EVENTS.c.kind == kind).scalar_subquery()
-        for kind in _MOVES
-    )
+        sa.select(sa.func.max(EVENTS.c.sequence)).where(_MODEL, EVENTS.c.kind == kind).scalar_subquery().label(kind)
+        for kind in (str(Kind.SERVED), str(Kind.MOVED))
+    ),
 )
 _NEXT_PAGE = (
     sa.select(*ROW)
@@ -84,11 +86,12 @@ class Store:
         body = to_json(event)
         for _ in range(_TRIES):
             try:
-                with self._writing() as link:
+                with self._transaction() as link:
+                    there = link.execute(_STANDING, {"model": event.model}).one()
+                    self._check_schema(there.schema or 0)
                     if generation is not None:
-                        self._check_generation(link, event.model, generation)
-                    last = link.execute(_LAST, {"model": event.model}).first()
-                    sequence, previous = (last.sequence + 1, last.digest) if last else (1, "")
+                        self._check_generation(link, event.model, max(there.served or 0, there.moved or 0), generation)
+                    sequence, previous = (there.sequence or 0) + 1, there.digest or ""
                     digest = digest_of_row(sequence, previous, body)
                     row = {"sequence": sequence, "body": body, "previous": previous, "digest": digest}
                     link.execute(EVENTS.insert(), {**_columns(event), **row})
@@ -201,8 +204,7 @@ class Store:
         except (ForegateError, exc.IntegrityError):
             pass
 
-    def _check_generation(self, link: sa.Connection, model: str, seen: int) -> None:
-        last = max((place or 0 for place in link.execute(_MOVED, {"model": model}).one()), default=0)
+    def _check_generation(self, link: sa.Connection, model: str, last: int, seen: int) -> None:
         if last not in (0, seen):
             event = from_json(link.execute(_TEXT, {"model": model, "place": last}).scalar_one())
             raise ConflictError(
@@ -292,15 +294,17 @@ class Store:
     def _writing(self, *, at_once: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction that no other writer is in; refuse when the tables are newer than this code."""
         with self._transaction(at_once=at_once) as link:
-            version = link.execute(VERSION).scalar() or 0
-            if version > SCHEMA:
-                raise ConfigurationError(
-                    self._where(),
-                    found=f"tables of version {version}",
-                    wanted=f"at most {SCHEMA}, which this Foregate knows",
-                    then="A newer Foregate has been here: upgrade. Reading goes on.",
-                )
+            self._check_schema(link.execute(VERSION).scalar() or 0)
             yield link
+
+    def _check_schema(self, version: int) -> None:
+        if version > SCHEMA:
+            raise ConfigurationError(
+                self._where(),
+                found=f"tables of version {version}",
+                wanted=f"at most {SCHEMA}, which this Foregate knows",
+                then="A newer Foregate has been here: upgrade. Reading goes on.",
+            )
 
     @contextmanager
     def _outside(self, verb: str) -> Iterator[None]:

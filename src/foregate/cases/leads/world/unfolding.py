@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -86,11 +86,11 @@ class Unfolding:
         table that the world does not have.
         """
         self._check_day(day)
-        sheets = self._tables(day)
-        strange = sorted(set(only) - set(sheets))
+        makers = self._makers(day)
+        strange = sorted(set(only) - set(makers))
         if strange:
-            raise ValueError(f"no table {', '.join(strange)}: there are {', '.join(sheets)}")
-        return write(folder, {name: table for name, table in sheets.items() if not only or name in only})
+            raise ValueError(f"no table {', '.join(strange)}: there are {', '.join(makers)}")
+        return write(folder, {name: make() for name, make in makers.items() if not only or name in only})
 
     def contact(self, people: Sequence[int], owners: Sequence[int], first: date, last: date) -> int:
         """Return the number of leads contacted, spread evenly over the working days from `first` to `last`.
@@ -244,8 +244,8 @@ class Unfolding:
         month = table["month"].to_numpy(zero_copy_only=False).astype("datetime64[M]")
         return table, (month + 1).astype("datetime64[D]").astype(np.int64)
 
-    def _tables(self, day: date) -> dict[str, Table]:
-        """Return the tables as recorded by `day`."""
+    def _makers(self, day: date) -> dict[str, Callable[[], Table]]:
+        """Return what makes each table as recorded by `day`."""
         course, today = self._course, day_number(day)
         world = as_recorded(self._world, course, day)
         whole = replace(world, task_lead=course.task_lead, task_day=course.task_day)
@@ -253,16 +253,16 @@ class Unfolding:
         months, known = self._months
         email, linkedin = by_day(self._email, today), by_day(self._linkedin, today)
         return {
-            "leads": kept(tables.leads(world, course.entries), course.outreach.created <= today),
-            "employment": tables.employment(world),
-            "firms": tables.firms(world),
-            "firm_month": kept(months, known <= today),
-            "person_snapshot": kept(tables.person_snapshot(world), (shots.day <= today) & there[shots.person]),
-            "webinars": webinars(self._webinars, self._world.people, today),
-            "tasks": kept(tables.tasks(whole, course.task_kind), course.task_day <= today),
-            "owners": tables.owners(world),
-            "prospects": kept(tables.prospects(world, email, linkedin), there),
-            "truth": tables.truth(world),
+            "leads": lambda: kept(tables.leads(world, course.entries), course.outreach.created <= today),
+            "employment": lambda: tables.employment(world),
+            "firms": lambda: tables.firms(world),
+            "firm_month": lambda: kept(months, known <= today),
+            "person_snapshot": lambda: kept(tables.person_snapshot(world), (shots.day <= today) & there[shots.person]),
+            "webinars": lambda: webinars(self._webinars, self._world.people, today),
+            "tasks": lambda: kept(tables.tasks(whole, course.task_kind), course.task_day <= today),
+            "owners": lambda: tables.owners(world),
+            "prospects": lambda: kept(tables.prospects(world, email, linkedin), there),
+            "truth": lambda: tables.truth(world),
         }
 
     def _persons(self, people: Sequence[int]) -> Ints:
