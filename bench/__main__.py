@@ -1,4 +1,4 @@
-"""`./run bench [features|help|demo|scale|trees ...]`: measure, write bench/results, render docs/benchmarks.md."""
+"""`./run bench [NAME ...]`: measure, write bench/results, render docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import commands, features, scale, trees
+from bench import commands, features, ledger_size, rollback, scale, trees
 from bench.render import render
 from bench.room import RESULTS, ROOT, machine
 
-NAMES = ("help", "features", "demo", "scale", "trees")
+NAMES = ("help", "features", "demo", "scale", "trees", "rollback", "ledger")
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
         "demo": commands.measure_demo,
         "scale": scale.measure,
         "trees": lambda: trees.measure(given.bank),
+        "rollback": rollback.measure,
+        "ledger": ledger_size.measure,
     }
     if not given.render_only:
         for name in given.names or NAMES:

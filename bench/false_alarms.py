@@ -69,13 +69,14 @@ def measure() -> dict[str, Any]:
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         years = {one: _spread(pool, _noise, one) for one in HEALTHY}
         falls = {one: _spread(pool, _first_pages, one) for one in FALLEN}
-        arms = [pool.submit(_arm_runs, share) for share in (1.0, 0.5)]
+        arms = {late: [pool.submit(_arm_runs, share, late) for share in (1.0, 0.5)] for late in (True, False)}
         healthy = [_per_year(one, _joined(parts)) for one, parts in years.items()]
         found = [_days(one, _joined(parts)) for one, parts in falls.items()]
         results: dict[str, Any] = {"healthy": healthy, "falls": found}
-        results["arms"] = _arms_compared(*(one.result() for one in arms))
-    own = next(r["per_year"][0] for r in healthy[0]["by_rule"] if r["rule"] == "conversion_shortfall")
+        compared = {late: _arms_compared(*(one.result() for one in runs)) for late, runs in arms.items()}
+    own = next(r["per_year"] for r in healthy[0]["by_rule"] if r["rule"] == "conversion_shortfall")
     results["peers"] = _peers(own, found)
+    results |= {"arms": compared[True], "arms_at_once": compared[False]}
     results |= {"targets": TARGETS, "not_simulated": _not_simulated(), "best_tenth": LIFT}
     for line in _said(results):
         print(line)
@@ -125,7 +126,7 @@ def _noise(one: Scenario, first: int, runs: int) -> list[dict[str, Any]]:
         {"rule": n.rule, "severity": n.severity, "alerts": n.alerts, "days": n.days}
         | {"runs": round(n.share_of_runs.value * runs)}
         for n in found
-        if n.rule
+        if n.rule  # the last is all of them together, whatever their severity
     ]
 
 
@@ -191,29 +192,31 @@ def _until(days: Sequence[float]) -> dict[str, Any]:
 # Peers of conversion_shortfall: Page's (1954) CUSUM for a halved Poisson mean, over what each of them looks at.
 
 
-def _peers(own: float, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _peers(own: Sequence[float], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what each CUSUM finds when it is given the shipped rule's own number of false alarms in the same years."""
     volume = _volume(PROMISED)
     years = [_looks(volume, seed, 365, 1.0, 0) for seed in range(YEARS)]
-    fallen = {w: [_looks(volume, seed, HORIZON, 0.5, w) for seed in range(FALLS)] for w in (0, WARMUP)}
+    fallen = {
+        f"x{share:g} after {warmup}": (warmup, [_looks(volume, seed, HORIZON, share, warmup) for seed in range(FALLS)])
+        for share in (0.5, 0.7)
+        for warmup in (0, WARMUP)
+    }
     rows = []
     for name, every, late in PEERS:
         steps = np.stack([year[name] for year in years])
-        threshold = math.log(365) if name == NAIVE else _threshold(steps, own * YEARS * 365 / DAYS_A_YEAR)
+        threshold = math.log(365) if name == NAIVE else _threshold(steps, own[0] * YEARS * 365 / DAYS_A_YEAR)
         alarms = sum(len(looks) for looks in _alarms(steps, threshold))
         row = {"peer": name, "threshold": round(threshold, 2), "per_year": _yearly(alarms, YEARS * 365)}
-        for warmup, runs in fallen.items():
+        for fall, (warmup, runs) in fallen.items():
             paths = _alarms(np.stack([run[name] for run in runs]), threshold)
             # A weekly look is on the last day of its week, or `late` days after it.
             days = [[every * (look + 1) + late - warmup for look in looks] for looks in paths]
-            row[str(warmup)] = _until([min((d for d in one if d > 0), default=math.inf) for one in days])
+            row[fall] = _until([min((d for d in one if d > 0), default=math.inf) for one in days])
         rows.append(row)
-    shipped = {str(f["warmup"]): f["by_rule"]["conversion_shortfall"] for f in found if _is_halved(f)}
-    return [{"peer": "Foregate, conversion_shortfall", "per_year": [own], **shipped}, *rows]
-
-
-def _is_halved(fall: dict[str, Any]) -> bool:
-    return bool((fall["rules"], fall["rate"], fall["share"]) == ("shipped", PROMISED, 0.5))
+    ours = [f for f in found if (f["rules"], f["rate"]) == ("shipped", PROMISED)]
+    by_fall = {f"{f['name']} after {f['warmup']}": f["by_rule"]["conversion_shortfall"] for f in ours}
+    shipped = {fall: by_fall[fall] for fall in fallen}
+    return [{"peer": "Foregate, conversion_shortfall", "per_year": own, **shipped}, *rows]
 
 
 NAIVE = "CUSUM, conversions so far of the week's leads against the promise"
@@ -277,11 +280,14 @@ def _threshold(steps: Floats, alarms: float) -> float:
 # Two arms that enrol in step: the e-process as challenger_harm reads it, and z-tests on the same runs.
 
 
-def _arm_runs(share: float) -> list[tuple[Floats, Floats]]:
-    """Return, for each run, the e-process after each day and the z statistic, both for a challenger that is worse."""
+def _arm_runs(share: float, late: bool) -> list[tuple[Floats, Floats]]:
+    """Return, for each run, the e-process after each day and the z statistic, both for a challenger that is worse.
+
+    `late`: conversions come as late as elsewhere here, else on the day of the contact.
+    """
     found = []
     for seed in range(ARM_RUNS):
-        days, ours = _arm_conversions(np.random.default_rng((seed, round(100 * share))), share)
+        days, ours = _arm_conversions(np.random.default_rng((seed, round(100 * share))), share, late)
         log_values = arm_e_process(ours, np.full(ours.size, 0.5))
         by_day = np.searchsorted(days, np.arange(ARM_DAYS), side="right")
         mine = np.concatenate([[0], np.cumsum(ours)])[by_day]
@@ -292,13 +298,14 @@ def _arm_runs(share: float) -> list[tuple[Floats, Floats]]:
     return found
 
 
-def _arm_conversions(random: np.random.Generator, share: float) -> tuple[Integers, Integers]:
+def _arm_conversions(random: np.random.Generator, share: float, late: bool) -> tuple[Integers, Integers]:
     """Return the day of each conversion, in order, and whether it is the challenger's."""
     contact = np.tile(np.repeat(np.arange(ARM_DAYS), ARM_LEADS), 2)
     ours = np.repeat([0, 1], ARM_DAYS * ARM_LEADS)
     hit = random.random(contact.size) < CHAMPION * np.where(ours == 1, share, 1.0)
     shown = _volume(CHAMPION).delay.shown
-    day = contact[hit] + np.searchsorted(shown, random.random(int(hit.sum())), side="right")
+    delay = np.searchsorted(shown, random.random(int(hit.sum())), side="right")
+    day = contact[hit] + (delay if late else 0)
     # Conversions of one day in an order that knows nothing of the arms.
     order = np.lexsort((random.random(day.size), day))
     kept = order[day[order] < ARM_DAYS]
@@ -339,6 +346,6 @@ def _said(results: dict[str, Any]) -> Iterator[str]:
         where = f"{one['rules']} rules, {one['rate']:.2%}, warm-up {one['warmup']}"
         yield f"{one['name']}, {where}: median {found['median']}, 90 % {found['ninety']}, within 60 {found['soon'][0]}"
     for row in results["peers"]:
-        yield f"{row['peer']}: {row['per_year']} a year, {row['0']['median']} {row[str(WARMUP)]['median']}"
-    for row in results["arms"]["tests"]:
+        yield f"{row['peer']}: {row['per_year']} a year, {[f['median'] for f in row.values() if isinstance(f, dict)]}"
+    for row in (*results["arms"]["tests"], *results["arms_at_once"]["tests"]):
         yield f"{row['test']}: false {row['false']}, halved {row['halved']}"

@@ -39,6 +39,7 @@ PHASES = {
     "package": (4, 2),
     "deploy": (29, 29),
 }
+KEY_NUMBERS = ("auc_roc", "top_decile_lift")
 RULES = tuple(f"rule_{n}" for n in range(17))
 MIX = (
     "twelve years of one model: 150 versions with the evidence and judgements of the demo's phases, each taken to "
@@ -92,7 +93,11 @@ def made(version: str, on: date) -> Iterator[Event]:
         if phase == "validate":
             window = f"{on - timedelta(days=90)}..{on}"
             yield replace(start, kind=Kind.OPENED, detail={"window": window, "reading": 1})
-        yield judged(version, phase, readings, judgements, on)
+        event = judged(version, phase, readings, judgements, on)
+        if phase == "validate":
+            named = [replace(e, name=n, subject="") for e, n in zip(event.evidence, KEY_NUMBERS, strict=False)]
+            event = replace(event, evidence=(*named, *event.evidence[len(named) :]))
+        yield event
 
 
 def moved(version: str, before: str, place: int, on: date, *, back: bool) -> Iterator[Event]:

@@ -29,6 +29,23 @@ which one view had later rows only, and it drops leads that share keys and day; 
 time, once per key and day. Preparing its files is not counted. What still differs is a tie: two registrations recorded
 on one day.
 """
+ROLLBACK = """
+{moves} moves each, the processes warm and taking turns, ten moves at a time, on one disk. Foregate's move is a row that
+says who, when, why and from what, chained by hash to all before it, written only if nobody else has moved since. An
+alias of MLflow is one row that is overwritten; a tag is the nearest it has to a row that says who and why, and is a
+second transaction. Foregate's whole rollback checks the package's bytes (a megabyte), moves the ledger's pointer, then
+the readers' view in DuckDB (200,000 scores), looks through that view as a reader would, and records what it saw.
+"""
+ALARMS = """
+Simulated: leads as a Poisson count, {a_day:.0f} a day; conversions at the promised rate within the window of {window} \
+days, as late
+as an exponential of which 90 % come by its end; the best tenth at {tenth} times the rate. Healthy means that promise and
+delay are exactly right: no season, no drift of the delay. Alerts that a worse one mutes do not count, and a rule that
+keeps firing can not fire again, so days in alarm are more than alerts. Not simulated, for they read other things: \
+{others}.
+The CUSUMs (Page 1954, for a halved Poisson mean, starting again at 0 after an alarm) are given what flatters them: their
+thresholds are fitted to these same years, and that last one knows the delay as Foregate does.
+"""
 
 
 def render(results: Path) -> str:
@@ -152,7 +169,77 @@ def _trees(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-SECTIONS = {"features": _features, "help": _help, "demo": _demo, "scale": _scale, "trees": _trees}
+def _rollback(results: dict[str, Any]) -> str:
+    rows = {row["way"]: row for row in results["rows"]}
+    mine = next(row for way, row in rows.items() if way.startswith("Foregate, the ledger"))
+    lines = ["## Rolling back: what a pointer move costs", ""]
+    for way, row in rows.items():
+        if way.startswith("MLflow"):
+            times, target = row["p50_ms"] / mine["p50_ms"], results["target_times"]
+            verdict = "met" if times >= target else "**missed**"
+            lines.append(
+                f"- {way}: {times:.1f} times the median of Foregate's, {row['p99_ms'] / mine['p99_ms']:.1f} times its "
+                f"99th percentile, {row['cpu_p50_ms'] / mine['cpu_p50_ms']:.1f} times its CPU; the target of "
+                f"{target:g} times is {verdict}."
+            )
+    lines += ["", *_header(["way", "median ms", "99th percentile ms", "least ms", "median CPU ms", "SQLite"])]
+    for way, row in rows.items():
+        pragmas = f"{row['journal_mode']}, synchronous {row['synchronous']}" if "journal_mode" in row else ""
+        named = " ".join([way, *(f"({name} {version})" for name, version in row.get("versions", {}).items())])
+        numbers = [f"{row[key]:.2f}" for key in ("p50_ms", "p99_ms", "least_ms", "cpu_p50_ms")]
+        lines.append(_row([named, *numbers, pragmas]))
+    return "\n".join(lines) + "\n" + ROLLBACK.format(moves=results["moves"])
+
+
+def _ledger(results: dict[str, Any]) -> str:
+    ledger, looks = results["ledger"], results["looks"]
+    kept = looks["a million events, with the checkpoint that left"]
+    lines = [
+        "## A ledger of a million events",
+        "",
+        f"- {_met(kept['reading'], results['target_seconds'], 's to read the registry with a checkpoint')} "
+        f"({kept['reading_cpu']:.2f} s of CPU), once Python and Foregate are there.",
+        f"- {_met(kept['process_seconds'], results['target_seconds'], 's for the whole process')} "
+        f"({kept['process_cpu']:.2f} s of CPU): starting Python and importing Foregate takes "
+        f"{kept['importing_cpu']:.2f} s of it.",
+        "",
+        *_header(["what is read", "s [spread]", "CPU s", "whole process s", "its CPU s", "entries read", "peak MB"]),
+    ]
+    for name, look in looks.items():
+        spread = f"{look['reading']:.2f} [{look['reading_spread'][0]:.2f}..{look['reading_spread'][1]:.2f}]"
+        times = [f"{look[key]:.2f}" for key in ("reading_cpu", "process_seconds", "process_cpu")]
+        lines.append(_row([name, spread, *times, f"{look['retained']:,}", str(look["peak_mb"])]))
+    whole = results["whole"]
+    lines.append(
+        _row(
+            [
+                "the whole chain, checked",
+                f"{whole['reading']:.0f}",
+                f"{whole['reading_cpu']:.0f}",
+                "",
+                "",
+                f"{whole['events']:,}",
+                str(whole["peak_mb"]),
+            ]
+        )
+    )
+    lines += ["", *_header(["`foregate status`", "s", "CPU s", "peak MB"])]
+    for name, run in results["commands"].items():
+        lines.append(_row([name, f"{run['process_seconds']:.2f}", f"{run['process_cpu']:.2f}", str(run["peak_mb"])]))
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ledger["kinds"].items(), key=lambda k: -k[1]))
+    lines += ["", f"The events: {ledger['mix']}. {ledger['mb']:,} MB in SQLite: {kinds}."]
+    return "\n".join(lines) + "\n"
+
+
+SECTIONS = {
+    "features": _features,
+    "help": _help,
+    "demo": _demo,
+    "scale": _scale,
+    "trees": _trees,
+    "rollback": _rollback,
+    "ledger": _ledger,
+}
 
 
 def _met(found: float, target: float, what: str) -> str:

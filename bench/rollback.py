@@ -1,4 +1,4 @@
-"""`rollback`: what a pointer move costs, beside MLflow's alias on the same disk, synced as well, in the same minutes."""
+"""`rollback`: what a pointer move costs, beside MLflow's alias, on one disk, synced as well, in the same minutes."""
 
 from __future__ import annotations
 

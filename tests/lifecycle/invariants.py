@@ -100,7 +100,7 @@ def readers_see_only_what_the_ledger_served(look: Look) -> None:  # 2
     seen = look.world.readers.seen()
     if seen["generation"]:
         assert dict(served[seen["generation"]].event.split or {}) == seen["split"]
-    assert all(served[e.sequence] == e for e in look.world.service.published)
+    assert all(served[e.sequence].digest == e.digest for e in look.world.service.published)
 
 
 def moves_follow_what_was_seen(look: Look) -> None:  # 2
@@ -117,12 +117,12 @@ def generations_only_rise(look: Look) -> None:  # 3
 
 
 def the_ledger_replays_to_the_pointer(look: Look) -> None:  # 4
-    moments = list(moment_of(look.after))
+    moments = list(moment_of(look.after)) if look.fresh else []
     for when in {m + timedelta(seconds=s) for _, m in moments for s in (-1, 0, 1)}:
         upto = [e for e, m in moments if m <= when and e.event.kind is Kind.SERVED]
         assert champion_at(look.after, when) == (upto[-1] if upto else None)
     last = pointer(look.after)
-    assert last == (champion_at(look.after, moments[-1][1]) if moments else None)
+    assert not moments or last == champion_at(look.after, moments[-1][1])
     assert last == pointer(look.world.store.current(look.world.model))
 
 
@@ -224,12 +224,14 @@ def a_shadow_is_seen_by_nobody(look: Look) -> None:  # 13
 
 
 def the_chain_holds_and_only_grows(look: Look) -> None:  # 16; reading it checked every digest
-    assert look.after[: len(look.before)] == look.before
+    assert [e.digest for e in look.after[: len(look.before)]] == [e.digest for e in look.before]
 
 
 def order_is_not_by_the_clock(look: Look) -> None:  # 17
     moments = [m for _, m in moment_of(look.after)]
     assert moments == sorted(moments)
+    if not look.fresh:
+        return
     blind = [replace(e, event=replace(e.event, at=datetime(2000, 1, 1, tzinfo=UTC))) for e in look.after]
     assert roles(blind, NAMES) == roles(look.after, NAMES)
     assert [(r.stage, r.share, r.held_in) for r in rollouts(blind)] == [

@@ -21,7 +21,7 @@ from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.folds import versions
 from foregate.core.gate import Effect, Gate, judge
-from foregate.core.rollout import Plan, Readiness, Rollout, Step, bucket, parts_of, pointer
+from foregate.core.rollout import Plan, Readiness, Rollout, Step, bucket, parts_of, pointer, rollouts
 from foregate.lifecycle.rollout import Rollouts
 from foregate.lifecycle.signatures import bound_to
 from foregate.lifecycle.store import Store
@@ -235,6 +235,22 @@ class Fated:
         return getattr(self._thing, name)
 
 
+class Full:
+    """A ledger on a disk that is full after so many rows."""
+
+    def __init__(self, store: Store, rows: int) -> None:
+        self.store, self.left = store, rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def add(self, *words: Any) -> Entry:
+        self.left -= 1
+        if self.left < 0:
+            raise OutsideError("ledger", found="no space left", wanted="some", then="Make room.")
+        return self.store.add(*words)
+
+
 class World:
     """One model with a ledger, readers and a service; every command is given by a process of its own."""
 
@@ -242,7 +258,7 @@ class World:
         self.store, self.model, self.plan, self.clock = store, model, plan, Clock()
         self.readers = Readers(folder / f"{model}.json")
         self.service = Service(self.readers, self.clock)
-        self.service.known = self.entries  # type: ignore[method-assign]
+        self.service.known = lambda: store.current(model)  # type: ignore[method-assign]
         self.life = Life()
 
     def entries(self) -> list[Entry]:
@@ -296,6 +312,17 @@ class World:
         return dict(at.event.split or {}) if at else {}
 
 
+def last(world: World) -> Rollout:
+    return rollouts(world.entries())[-1]
+
+
+def agreed(world: World) -> dict[str, float]:
+    """What is in service, by the ledger and by the readers."""
+    assert world.readers.split == world.split
+    assert world.readers.generation == getattr(pointer(world.entries()), "sequence", 0)
+    return world.split
+
+
 def serve(url: str, folder: str) -> None:
     """Carry out orders read line by line, each in a child process of its own, and print what became of it.
 
@@ -327,7 +354,7 @@ def _obeyed(url: str, folder: Path, order: dict[str, Any]) -> dict[str, Any]:
             os.kill(os.getpid(), 9)
         if what:
             Path(what + ".here").touch()
-            waited(Path(what))
+            waited(Path(what), os.getppid())
 
     def boundary(point: str) -> None:
         reached(f"#{next(count)}")
@@ -345,10 +372,12 @@ def _obeyed(url: str, folder: Path, order: dict[str, Any]) -> dict[str, Any]:
     return {"moved": getattr(outcome, "moved", None), "words": getattr(outcome, "words", str(outcome))}
 
 
-def waited(file: Path, seconds: float = 30.0) -> None:
-    """Wait until a file is there."""
-    until = time.monotonic() + seconds
+def waited(file: Path, parent: int | None = None) -> None:
+    """Wait until a file is there; a child whose parent is gone ends."""
+    until = time.monotonic() + 30
     while not file.exists():
+        if parent not in (None, os.getppid()):
+            os._exit(1)
         if time.monotonic() > until:
             raise TimeoutError(str(file))
         time.sleep(0.005)

@@ -1,21 +1,36 @@
 """Random days of a rollout: commands, crashes, races, bad clocks and bad evidence, and no invariant ever broken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from tests.lifecycle.invariants import INVARIANTS, NAMES, Look, the_log_says_what_was_recorded
-from tests.lifecycle.rolling import METRICS, MOODS, SAYS, SIGNABLE, Crash, Life, World
+from tests.lifecycle.rolling import METRICS, MOODS, SAYS, SIGNABLE, Clock, Crash, Life, World
 
-from foregate.core.errors import ForegateError
-from foregate.core.event import Entry
+from foregate.core.errors import ConflictError, DataError, ForegateError
+from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import versions
-from foregate.core.rollout import BACKWARD, Plan, Stage, Step, active, generation, good_versions, pointer, rollouts
+from foregate.core.rollout import (
+    BACKWARD,
+    Plan,
+    Stage,
+    Step,
+    active,
+    bucket,
+    generation,
+    good_versions,
+    parts_of,
+    pointer,
+    rollouts,
+    threshold,
+)
 from foregate.lifecycle import retire
 from foregate.lifecycle.store import Store
+from foregate.warehouse.duckdb import DuckDB
 
 PLANS = (
     Plan(retention_days=3),
@@ -39,6 +54,7 @@ COMMANDS = st.one_of(
     st.tuples(st.just("sunset"), st.fixed_dictionaries({"version": named, "reason": reasons})),
     st.tuples(st.sampled_from(["reconcile", "lapse"]), st.just({})),
 )
+MOVES = st.sampled_from([("promote", {}), ("promote", {}), ("rollback", {"reason": "harm"})])
 FAULTS = ("publish", "probe", "after publish", "warm", "archive")
 
 
@@ -73,11 +89,23 @@ class Day(RuleBasedStateMachine):
     def asks(self, command: tuple[str, dict[str, Any]]) -> None:
         self.give(*command)
 
-    @rule(hours=st.integers(24, 96))
-    def goes_on(self, hours: int) -> None:
-        self.world.service.moods.clear()
-        self.world.clock.tick(hours=hours)
-        self.give("promote", {})
+    @rule(version=named, times=st.integers(1, 3))
+    def goes_on(self, version: str, times: int) -> None:
+        for _ in range(times):
+            self.is_calm(version)
+            self.give("promote", {})
+
+    def is_calm(self, version: str) -> None:
+        """All is up and says yes, names are there, time has passed, and there is a version to go on with."""
+        service, current = self.world.service, active(self.world.entries())
+        service.moods.clear()
+        service.down, service.broken, service.cold = set(), set(), set()
+        self.world.clock.tick(days=4)
+        if current is None:
+            self.world.trained(version, package=version)
+        if self.world.plan.signatures:
+            for name in ("Grace", "Linus"):
+                self.world.signed(current.version if current else version, name)
 
     @precondition(lambda self: active(self.seen) and active(self.seen).served_at)
     @rule(rule=st.sampled_from(["", "harm"]))
@@ -105,9 +133,11 @@ class Day(RuleBasedStateMachine):
         if "key" in words and not self.world.service.down:
             assert generation(self.world.entries()) == moved, again
 
-    @rule(command=COMMANDS, last=st.integers(0, 6), soft=st.booleans())
-    def is_killed(self, command: tuple[str, dict[str, Any]], last: int, soft: bool) -> None:
+    @rule(command=MOVES, version=named, calm=st.booleans(), last=st.integers(0, 5), soft=st.booleans())
+    def is_killed(self, command: tuple[str, dict[str, Any]], version: str, calm: bool, last: int, soft: bool) -> None:
         """The process dies, or is told to stop, at a step; the next command is given by another one."""
+        if calm:
+            self.is_calm(version)
         steps = iter(range(10**6))
         life = Life(lambda _point: next(steps) == last)
         if soft:
@@ -118,9 +148,11 @@ class Day(RuleBasedStateMachine):
         except (Crash, KeyboardInterrupt):
             self.world.life = Life()
 
-    @rule(command=COMMANDS, other=COMMANDS, last=st.integers(0, 12))
-    def are_raced(self, command: tuple[str, Any], other: tuple[str, Any], last: int) -> None:
+    @rule(command=MOVES, other=COMMANDS | MOVES, version=named, calm=st.booleans(), last=st.integers(0, 8))
+    def are_raced(self, command: tuple[str, Any], other: tuple[str, Any], version: str, calm: bool, last: int) -> None:
         """Between two calls of a command's service another process carries out a whole command."""
+        if calm:
+            self.is_calm(version)
         calls, service = iter(range(10**6)), self.world.service
 
         def meanwhile(_name: str) -> None:
@@ -207,3 +239,58 @@ def test_a_random_day_breaks_no_invariant(url: str, opened: Callable[[str], Stor
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+# 14: the readers' view of a real warehouse.
+
+
+class View:
+    """The readers' view of a real warehouse in which two versions have scored the same thousand people."""
+
+    def __init__(self, path: Path) -> None:
+        self.engine = DuckDB(str(path))
+        for version in ("v1", "v2"):
+            self.engine.use(f"run_{version}")
+            self.engine.create("scores", f"select range as unit_id, '{version}' as version from range(1000)")
+
+    def show(self, generation: int, version: str, split: dict[str, float] | None) -> None:
+        served = Event(Kind.SERVED, Clock()(), "leads", version, "Ada", split=split)
+        parts = parts_of(served, {v: f"run_{v}.scores" for v in ("v1", "v2")})
+        self.engine.publish("bi.scores", parts, "salt", generation)
+
+    def seen(self) -> dict[int, tuple[str, int]]:
+        rows = self.engine.rows("select unit_id, version, generation from bi.scores")
+        return {unit: (version, generation) for unit, version, generation in rows}
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[View]:
+    found = View(tmp_path / "w.duckdb")
+    yield found
+    found.engine.close()
+
+
+def test_a_row_says_its_version_and_generation_and_a_growing_share_moves_nobody_back(view: View) -> None:
+    view.show(3, "v1", {"v1": 1.0})
+    assert set(view.seen().values()) == {("v1", 3)}
+    challenged: set[int] = set()
+    for generation_, share in ((5, 0.1), (6, 0.5)):
+        view.show(generation_, "v2", {"v1": 1 - share, "v2": share})
+        seen = view.seen()
+        served = {u for u, (version, _) in seen.items() if version == "v2"}
+        assert (len(seen), {g for _, g in seen.values()}) == (1000, {generation_})
+        assert served == {u for u in range(1000) if bucket("salt", u) < threshold(share)}
+        assert challenged < served, "who was the challenger's stays the challenger's"
+        challenged = served
+
+
+def test_readers_see_a_whole_move_or_none_and_never_an_earlier_one(view: View) -> None:
+    view.show(6, "v1", {"v1": 1.0})
+    with pytest.raises(ConflictError, match="generation 6"):
+        view.show(5, "v2", {"v2": 1.0})
+    view.engine.rows("drop table run_v2.scores")
+    with pytest.raises(DataError):
+        view.show(7, "v2", {"v1": 0.5, "v2": 0.5})
+    assert (set(view.seen().values()), view.engine.pointed("bi.scores")) == ({("v1", 6)}, 6)
+    view.show(9, "v1", None)
+    assert (view.engine.exists("bi.scores"), view.engine.pointed("bi.scores")) == (False, 9)

@@ -34,6 +34,7 @@ _WRITERS_LOCK = 0x464F5245
 _BEFORE_ALL = -(2**63)
 _MODEL = EVENTS.c.model == sa.bindparam("model")
 _LAST = sa.select(EVENTS.c.sequence, EVENTS.c.digest).where(_MODEL).order_by(EVENTS.c.sequence.desc()).limit(1)
+_INSERT = EVENTS.insert()
 _AT = sa.select(EVENTS.c.digest).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
 _TEXT = sa.select(EVENTS.c.body).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
 # All that a writer must know of what is there, in one question.
@@ -94,7 +95,7 @@ class Store:
                     sequence, previous = (there.sequence or 0) + 1, there.digest or ""
                     digest = digest_of_row(sequence, previous, body)
                     row = {"sequence": sequence, "body": body, "previous": previous, "digest": digest}
-                    link.execute(EVENTS.insert(), {**_columns(event), **row})
+                    link.execute(_INSERT, {**_columns(event), **row})
                 return Entry(sequence, event, previous, digest)
             except exc.IntegrityError:
                 continue
