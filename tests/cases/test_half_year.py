@@ -1,7 +1,6 @@
 """Half a year of the demo: what its ledger says happened, and that saying everything twice changes nothing."""
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console

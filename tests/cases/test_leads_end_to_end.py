@@ -171,7 +171,18 @@ def test_a_lead_id_finds_its_person(honest: App) -> None:
 
 def test_the_log_tells_every_attempt_from_the_ledger_alone(honest: App) -> None:
     text = execution_log(honest.entries(), "leads", NOW.date())
-    for phase in ("dates", "preflight", "landscape", "target", "features", "validate", "package", "deploy", "readiness", "probe"):
+    for phase in (
+        "dates",
+        "preflight",
+        "landscape",
+        "target",
+        "features",
+        "validate",
+        "package",
+        "deploy",
+        "readiness",
+        "probe",
+    ):
         assert f"### Phase {phase}, attempt 1" in text
     assert "**Learned**" in text
     assert "in service" in text.lower()
