@@ -32,10 +32,10 @@ COUNTED = SHOWN * PROMISED
 PROCESSES, CHUNK, DAYS_A_YEAR = 2, 20, 365.25
 # So many days fill everything that looks back, and are whole weeks for the peers that look weekly.
 WARMUP, HORIZON, SOON = 105, 120, 60
-YEARS, YEARS_BESIDE, YEARS_OF_SEEDS, FALLS, FALLS_OF_SEEDS = 400, 300, 60, 400, 60
+YEARS, YEARS_BESIDE, YEARS_OF_SEEDS, FALLS, FALLS_OF_SEEDS = 300, 300, 40, 300, 40
 ARM_RUNS, ARM_LEADS, ARM_DAYS = 2_000, 46, 60
 TARGETS = {"pages_a_year": 1.0, "median_days": 25.0}
-WEEK = 7
+WEEK, YEAR = 7, 365
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,36 @@ def _run(one: Scenario, rules: Sequence[Rule], seed: int, days: int) -> Iterator
 
 
 def _noise(one: Scenario, first: int, runs: int) -> list[dict[str, Any]]:
-    rules = _rules(one)
-    found = budget(rules, lambda seed: _run(one, rules, first + seed, 365), runs)
+    rules, paged = _rules(one), 0
+
+    def year(seed: int) -> list[tuple[date, list[Evidence]]]:
+        nonlocal paged
+        readings = list(_run(one, rules, first + seed, YEAR))
+        paged += _days_paged([rule for rule in rules if rule.severity == Severity.CRITICAL], readings)
+        return readings
+
+    found = budget(rules, year, runs)
     return [
         {"rule": n.rule, "severity": n.severity, "alerts": n.alerts, "days": n.days}
-        | {"runs": round(n.share_of_runs.value * runs)}
+        | {"runs": round(n.share_of_runs.value * runs), "paged": paged}
         for n in found
         if n.rule  # the last is all of them together, whatever their severity
     ]
+
+
+def _days_paged(critical: Sequence[Rule], readings: Sequence[tuple[date, list[Evidence]]]) -> int:
+    """Return on how many days at least one page is open."""
+    paged = np.zeros(len(readings), np.bool_)
+    began: dict[str, int] = {}
+    for told in replay(critical, readings):
+        at = (told.day - FIRST_DAY).days
+        if told.what == ALERTED:
+            began.setdefault(told.rule, at)
+        else:
+            paged[began.pop(told.rule) : at] = True
+    for at in began.values():
+        paged[at:] = True
+    return int(np.count_nonzero(paged))
 
 
 def _per_year(one: Scenario, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -138,13 +160,13 @@ def _per_year(one: Scenario, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         alerts, days, runs = (sum(p[key] for p in of_rule) for key in ("alerts", "days", "runs"))
         row = {"rule": name, "severity": of_rule[0]["severity"], "alerts": alerts, "days": days}
         rows.append(row | {"per_year": _yearly(alerts, days), "share_of_years": _rounded(rate(runs, one.runs))})
-    days = rows[0]["days"]
+    days, paged = rows[0]["days"], sum(p["paged"] for p in parts if p["rule"] == rows[0]["rule"])
     together = {
         severity: _yearly(sum(r["alerts"] for r in rows if r["severity"] == severity), days)
         for severity in map(str, Severity)
         if any(r["severity"] == severity for r in rows)
     }
-    return asdict(one) | {"by_rule": rows, "together": together, "years": round(days / 365)}
+    return asdict(one) | {"by_rule": rows, "together": together, "years": one.runs, "paged": round(paged / days, 4)}
 
 
 def _yearly(alerts: int, days: int) -> list[float]:
@@ -161,10 +183,15 @@ def _first_pages(one: Scenario, first: int, runs: int) -> list[dict[str, int]]:
     rules, found = _rules(one), []
     critical = {rule.name for rule in rules if rule.severity == Severity.CRITICAL}
     for seed in range(first, first + runs):
-        told = replay(rules, _run(one, rules, seed, HORIZON))
+        told = replay(rules, _run(one, rules, seed, _horizon(one.share)))
         pages = [t for t in reversed(told) if t.what == ALERTED and not t.muted and t.rule in critical]
         found.append({page.rule: (page.day - FIRST_DAY).days + 1 for page in pages})
     return found
+
+
+def _horizon(share: float) -> int:
+    """Return how many days a run goes on: a deep fall is found soon."""
+    return SOON if share <= 0.5 else HORIZON
 
 
 def _days(one: Scenario, runs: Sequence[dict[str, int]]) -> dict[str, Any]:
@@ -195,18 +222,25 @@ def _until(days: Sequence[float]) -> dict[str, Any]:
 def _peers(own: Sequence[float], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what each CUSUM finds when it is given the shipped rule's own number of false alarms in the same years."""
     volume = _volume(PROMISED)
-    years = [_looks(volume, seed, 365, 1.0, 0) for seed in range(YEARS)]
+    years = [_looks(volume, seed, YEAR, 1.0, 0) for seed in range(YEARS)]
     fallen = {
-        f"x{share:g} after {warmup}": (warmup, [_looks(volume, seed, HORIZON, share, warmup) for seed in range(FALLS)])
+        f"x{share:g} after {warmup}": (
+            warmup,
+            [_looks(volume, seed, _horizon(share), share, warmup) for seed in range(FALLS)],
+        )
         for share in (0.5, 0.7)
         for warmup in (0, WARMUP)
     }
     rows = []
     for name, every, late in PEERS:
         steps = np.stack([year[name] for year in years])
-        threshold = math.log(365) if name == NAIVE else _threshold(steps, own[0] * YEARS * 365 / DAYS_A_YEAR)
+        threshold = (
+            _shipped("conversion_shortfall")
+            if name == NAIVE
+            else _threshold(steps, own[0] * YEARS * YEAR / DAYS_A_YEAR)
+        )
         alarms = sum(len(looks) for looks in _alarms(steps, threshold))
-        row = {"peer": name, "threshold": round(threshold, 2), "per_year": _yearly(alarms, YEARS * 365)}
+        row = {"peer": name, "threshold": round(threshold, 2), "per_year": _yearly(alarms, YEARS * YEAR)}
         for fall, (warmup, runs) in fallen.items():
             paths = _alarms(np.stack([run[name] for run in runs]), threshold)
             # A weekly look is on the last day of its week, or `late` days after it.
@@ -217,6 +251,11 @@ def _peers(own: Sequence[float], found: Sequence[dict[str, Any]]) -> list[dict[s
     by_fall = {f"{f['name']} after {f['warmup']}": f["by_rule"]["conversion_shortfall"] for f in ours}
     shipped = {fall: by_fall[fall] for fall in fallen}
     return [{"peer": "Foregate, conversion_shortfall", "per_year": own, **shipped}, *rows]
+
+
+def _shipped(name: str) -> float:
+    """Return the threshold of a shipped rule, which is above it."""
+    return next(rule.above for rule in rules_of(AlertSettings()) if rule.name == name and rule.above is not None)
 
 
 NAIVE = "CUSUM, conversions so far of the week's leads against the promise"
@@ -313,13 +352,12 @@ def _arm_conversions(random: np.random.Generator, share: float, late: bool) -> t
 
 
 def _arms_compared(same: Sequence[Any], halved: Sequence[Any]) -> dict[str, Any]:
-    harm = next(rule for rule in rules_of(AlertSettings()) if rule.name == "challenger_harm")
-    assert harm.above is not None
-    alpha = math.exp(-harm.above)
+    harm = _shipped("challenger_harm")
+    alpha = math.exp(-harm)
     values = [[np.stack([run[which] for run in runs]) for runs in (same, halved)] for which in (0, 1)]
     fitted = float(np.quantile(values[1][0].max(axis=1), 1 - alpha))
     asked = (
-        ("Foregate, e-process (challenger_harm)", 0, harm.above),
+        ("Foregate, e-process (challenger_harm)", 0, harm),
         ("z-test, looked at daily", 1, float(ndtri(1 - alpha))),
         (f"z-test, Bonferroni for {ARM_DAYS} looks", 1, float(ndtri(1 - alpha / ARM_DAYS))),
         (f"z-test, bound fitted to {ARM_DAYS} looks of these runs", 1, fitted),

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.alarm_section import alarms
+from bench.table import header as _header
+from bench.table import row as _row
+
 SPINES = {
     "leads": "All contacted leads (52 thousand, 672 days)",
     "prospects": "All prospects (1.57 million, one day)",
@@ -30,21 +34,11 @@ time, once per key and day. Preparing its files is not counted. What still diffe
 on one day.
 """
 ROLLBACK = """
-{moves} moves each, the processes warm and taking turns, ten moves at a time, on one disk. Foregate's move is a row that
+The processes are warm and take turns, {block} moves at a time, on one disk. Foregate's move is a row that
 says who, when, why and from what, chained by hash to all before it, written only if nobody else has moved since. An
 alias of MLflow is one row that is overwritten; a tag is the nearest it has to a row that says who and why, and is a
 second transaction. Foregate's whole rollback checks the package's bytes (a megabyte), moves the ledger's pointer, then
 the readers' view in DuckDB (200,000 scores), looks through that view as a reader would, and records what it saw.
-"""
-ALARMS = """
-Simulated: leads as a Poisson count, {a_day:.0f} a day; conversions at the promised rate within the window of {window} \
-days, as late
-as an exponential of which 90 % come by its end; the best tenth at {tenth} times the rate. Healthy means that promise and
-delay are exactly right: no season, no drift of the delay. Alerts that a worse one mutes do not count, and a rule that
-keeps firing can not fire again, so days in alarm are more than alerts. Not simulated, for they read other things: \
-{others}.
-The CUSUMs (Page 1954, for a halved Poisson mean, starting again at 0 after an alarm) are given what flatters them: their
-thresholds are fitted to these same years, and that last one knows the delay as Foregate does.
 """
 
 
@@ -182,13 +176,13 @@ def _rollback(results: dict[str, Any]) -> str:
                 f"99th percentile, {row['cpu_p50_ms'] / mine['cpu_p50_ms']:.1f} times its CPU; the target of "
                 f"{target:g} times is {verdict}."
             )
-    lines += ["", *_header(["way", "median ms", "99th percentile ms", "least ms", "median CPU ms", "SQLite"])]
+    lines += ["", *_header(["way", "moves", "median ms", "99th percentile ms", "least ms", "median CPU ms", "SQLite"])]
     for way, row in rows.items():
         pragmas = f"{row['journal_mode']}, synchronous {row['synchronous']}" if "journal_mode" in row else ""
         named = " ".join([way, *(f"({name} {version})" for name, version in row.get("versions", {}).items())])
         numbers = [f"{row[key]:.2f}" for key in ("p50_ms", "p99_ms", "least_ms", "cpu_p50_ms")]
-        lines.append(_row([named, *numbers, pragmas]))
-    return "\n".join(lines) + "\n" + ROLLBACK.format(moves=results["moves"])
+        lines.append(_row([named, str(row["moves"]), *numbers, pragmas]))
+    return "\n".join(lines) + "\n" + ROLLBACK.format(block=results["block"])
 
 
 def _ledger(results: dict[str, Any]) -> str:
@@ -239,6 +233,7 @@ SECTIONS = {
     "trees": _trees,
     "rollback": _rollback,
     "ledger": _ledger,
+    "alarms": alarms,
 }
 
 
@@ -253,14 +248,6 @@ def _spread(seconds: Sequence[float]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "/").split())[-240:]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _header(names: Sequence[str]) -> list[str]:
-    return [_row(names), _row(["---"] * len(names))]
 
 
 def _where(found: dict[str, Any]) -> str:

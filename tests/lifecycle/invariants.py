@@ -220,7 +220,9 @@ def nobody_comes_back_beside_another(look: Look) -> None:  # 12
 def a_shadow_is_seen_by_nobody(look: Look) -> None:  # 13
     current = active(look.after)
     if current and (current.held_in if current.stage is Stage.HELD else current.stage) in BEFORE_TRAFFIC:
-        assert current.version not in {look.world.readers.version_of(unit) for unit in UNITS}
+        seen = {look.world.readers.version_of(unit) for unit in UNITS}
+        assert current.version not in seen or look.world.split == {current.version: 1.0}, "gone back to, as a whole"
+    assert all(m.entry.event.kind is Kind.MOVED for m in look.moves() if m.after.stage in BEFORE_TRAFFIC)
 
 
 def the_chain_holds_and_only_grows(look: Look) -> None:  # 16; reading it checked every digest

@@ -11,7 +11,6 @@ from foregate.lifecycle.plan import RolloutSettings
 from foregate.lifecycle.retire import sunset
 from foregate.lifecycle.store import Store
 
-
 PLAN = Plan((Step(0.0, 7), Step(0.1, 14), Step(0.5, 30)), bake_days=7, retention_days=30)
 
 

@@ -1,7 +1,9 @@
 """Checkpoints: which of a model's events a reader need not read again; a cache, outside the chain, that may be lost.
 
 A checkpoint names the place up to which somebody has checked the chain, and the entries that were retained there, each
-by its place and digest. What it names is checked again, row by row, before it is believed; what it leaves out is not.
+by its place and digest. What it names is checked again, row by row, before it is believed, and moves, waivers and all
+else that always stays is counted against it. A judgement or an alert that somebody who may write here has left out of
+it is missed until the whole chain is read.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,10 +79,10 @@ class Mover:
         """
         for _ in range(TRIES):
             entries = self.entries()
-            if done := self._repeated(entries, key):
-                return done
             if waiting := _waiting(entries, version):
                 return self._see_back(*waiting)
+            if done := self._repeated(entries, key):
+                return done
             leaving = _leaving(entries, version)
             if leaving is None:
                 return Outcome(None, moved=False, words=_in_service(entries))
@@ -112,14 +113,18 @@ class Mover:
         if rollout.stage in (Stage.ROLLING_BACK, Stage.UNVERIFIED):
             outcome = self._see_back(at, rollout.began)
             return [outcome.words]
-        seen = self.service.probe(at)
-        proved = rollout.stage is Stage.ROLLED_BACK or self._was_probed(at)
-        if proved and not seen.value:
-            return []
-        if rollout.stage is Stage.ROLLED_BACK:
-            return self._reconcile_plain(at)
-        self._see(at, rollout)
-        return [f"readers see what event {at.sequence} serves: {seen.words}"]
+        judged = self._was_probed(at)
+        if judged is None and rollout.stage is not Stage.ROLLED_BACK:
+            self._settle(at, self._see(at, rollout))
+            return [f"readers see what event {at.sequence} serves: {self.rollout(rollout.began).stage}"]
+        done = self._reconcile_plain(at)
+        if judged is not None and rollout.stage is Stage.PROMOTING:
+            self._settle(at, judged)
+            done.append(f"{rollout.version}: {self.rollout(rollout.began).stage}")
+        return done
+
+    def _settle(self, served: Entry, judged: Entry) -> None:
+        """Go on from a move that readers were seen to have; a plain mover has nowhere to go."""
 
     def _reconcile_plain(self, at: Entry) -> list[str]:
         """Show readers what an event of no rollout serves, if they do not see it."""
@@ -211,6 +216,7 @@ class Mover:
             self.service.publish(served)
             self.boundary("published")
             evidence = self.service.probe(served)
+            self._check_latest(served)
             judged = self._judged(PROBE, gates(self.plan)[PROBE], (evidence,), rollout.version, served.sequence)
             self.boundary("probed")
         except ConflictError:
@@ -243,10 +249,14 @@ class Mover:
         """Roll back a move that readers can not see; before the first release that takes everything out of service."""
         failed = Event(Kind.FAILED, self.clock(), self.model, rollout.version, self.actor, PROBE, reason=why[:2000])
         self.ledger.add(failed)
-        at = pointer(self.entries())
-        if at is not None and at.event.detail.get("rollout") == rollout.began:
-            why = f"readers could not be shown {rollout.version}"
-            self.rollback(why, rollout.version, withdraw=True, unseen=True)
+        entries = self.entries()
+        at = pointer(entries)
+        if at is None or at.event.detail.get("rollout") != rollout.began:
+            return
+        first = not [v for v in good_versions(entries) if v != rollout.version]
+        why = f"readers could not be shown {rollout.version}"
+        with suppress(NotAllowedError):  # nothing intact to go back to: the next reconcile goes forward
+            self.rollback(why, rollout.version, withdraw=first, unseen=True)
 
     def _see_back(self, served: Entry, began: int) -> Outcome:
         """Return the outcome after readers were shown what was rolled back to, or it was noted that they were not."""
@@ -295,14 +305,17 @@ class Mover:
             )
         )
 
-    def _was_probed(self, served: Entry) -> bool:
-        return any(
-            e.event.kind is Kind.JUDGED
+    def _was_probed(self, served: Entry) -> Entry | None:
+        """Return the entry of the probe that readers passed after an entry, or None."""
+        found = (
+            e
+            for e in reversed(self.entries())
+            if e.event.kind is Kind.JUDGED
             and e.event.phase == PROBE
             and e.event.detail.get("generation") == served.sequence
             and all(j.result is Result.PASS for j in e.event.judgements)
-            for e in self.entries()
         )
+        return next(found, None)
 
     def _repeated(self, entries: Sequence[Entry], key: str) -> Outcome | None:
         """Return the outcome of a command whose key the ledger knows: it is not done a second time."""

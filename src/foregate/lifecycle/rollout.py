@@ -11,8 +11,9 @@ from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.folds import PROMOTABLE, State, VersionState, leader, phase_state, versions
 from foregate.core.gate import Judgement, Result, judge
-from foregate.core.rollout import Rollout, Stage, active, generation, pointer, quarantined, rollouts
+from foregate.core.rollout import BACKWARD, Rollout, Stage, active, generation, pointer, rollouts
 from foregate.lifecycle.crossings import READY, Crossing, crossing, gates
+from foregate.lifecycle.history import history
 from foregate.lifecycle.moving import Mover, Outcome, cite
 from foregate.lifecycle.signatures import author_of, signed_by
 
@@ -42,11 +43,10 @@ class Rollouts(Mover):
         Not yet its time is an outcome that moved nothing; a gate, a missing signature or another rollout in the way
         raises NotAllowedError. A version in service already is left as it is.
         """
+        self.reconcile()
         entries = self.entries()
         if done := self._repeated(entries, key):
             return done
-        self.reconcile()
-        entries = self.entries()
         current = active(entries)
         if current is None:
             return self._begin(entries, self._named(version), reason, key)
@@ -118,7 +118,7 @@ class Rollouts(Mover):
         """Return the outcome of holding a rollout whose waiver, signature or plan no longer stands; None if all do."""
         entries = self.entries()
         current = active(entries)
-        if current is None or current.stage is Stage.HELD or current.stage in (Stage.PLANNED, Stage.AWAITS):
+        if current is None or current.stage in BACKWARD or current.stage in (Stage.HELD, Stage.PLANNED, Stage.AWAITS):
             return None
         fault = self._fault(current, entries)
         return self.hold(fault) if fault else None
@@ -147,7 +147,7 @@ class Rollouts(Mover):
         )
         planned = self.ledger.add(event, generation(entries))
         self.boundary("planned")
-        return self._enter(self.rollout(planned.sequence), self.entries(), reason, "", (judged, judgements))
+        return self._enter(self.rollout(planned.sequence), self._upto(planned), reason, "", (judged, judgements))
 
     def _enter(
         self,
@@ -175,7 +175,7 @@ class Rollouts(Mover):
                 then=f"`foregate sign {current.version} --by NAME --reason WHY --until DATE`",
             )
         step = crossing(current, self.plan, current.champion)
-        return self._take(self.rollout(current.began), step, [ready[0]], reason, key)
+        return self._take(current, step, [ready[0]], reason, key, generation(entries))
 
     def _onward(self, current: Rollout, entries: Sequence[Entry], reason: str, key: str) -> Outcome:
         step = crossing(current, self.plan, current.champion)
@@ -188,11 +188,12 @@ class Rollouts(Mover):
             judgements = judge(asked[phase], evidence)
             cited.append(self._record(phase, judgements, current.version, evidence))
             self._check_judged(current.version, judgements)
-        return self._take(current, step, cited, reason, key)
+        return self._take(current, step, cited, reason, key, generation(entries))
 
-    def _take(self, current: Rollout, step: Crossing, cited: Sequence[Entry], reason: str, key: str) -> Outcome:
-        """Return the outcome of a step that nothing speaks against any more."""
-        seen = generation(self.entries())
+    def _take(
+        self, current: Rollout, step: Crossing, cited: Sequence[Entry], reason: str, key: str, seen: int
+    ) -> Outcome:
+        """Return the outcome of a step that nothing speaks against; `seen` is the move its evidence was measured on."""
         detail = {"share": step.share, "cites": [cite(e) for e in cited], "key": key}
         if step.stage not in TRAFFIC:
             self._move(current, step.stage, seen, reason, detail=detail)
@@ -201,22 +202,22 @@ class Rollouts(Mover):
         if step.share < 1 and current.champion:
             split = {current.champion: 1 - step.share, current.version: step.share}
         served = self._serve(current, step.stage, split, seen, reason, detail=detail)
-        self._see(served, current)
+        self._settle(served, self._see(served, current))
         now = self.rollout(current.began)
         return Outcome(now, True, f"{current.version}: {now.stage}, {now.share:.0%} of people")
 
-    def _see(self, served: Entry, rollout: Rollout) -> Entry:
-        """Return the probe's entry; full traffic that readers see is a release that bakes, or is complete at once."""
-        judged = super()._see(served, rollout)
-        if served.event.detail.get("stage") == Stage.PROMOTING:
-            detail = {"cites": [cite(judged)]}
-            current = self.rollout(rollout.began)
-            if current.stage is Stage.PROMOTING:
-                self._move(current, Stage.BAKING, generation(self.entries()), detail=detail)
-            current = self.rollout(rollout.began)
-            if current.stage is Stage.BAKING and not self.plan.bake_days and not self.plan.bake_signatures:
-                self._move(current, Stage.COMPLETED, generation(self.entries()), detail=detail)
-        return judged
+    def _settle(self, served: Entry, judged: Entry) -> None:
+        """Go on from full traffic that readers were seen to have: the release bakes, or is complete at once."""
+        current = self.rollout(int(served.event.detail.get("rollout", 0)))
+        detail = {"cites": [cite(judged)]}
+        if current.stage is Stage.PROMOTING:
+            baking = self._move(current, Stage.BAKING, current.moves[-1].sequence, detail=detail)
+            if not self.plan.bake_days and not self.plan.bake_signatures:
+                self._move(self.rollout(current.began), Stage.COMPLETED, baking.sequence, detail=detail)
+
+    def _upto(self, last: Entry) -> Sequence[Entry]:
+        """Return the entries up to one: what came after it was not seen by whoever wrote it."""
+        return [e for e in self.entries() if e.sequence <= last.sequence]
 
     def _measure(
         self, step: Crossing, current: Rollout | None, version: str, champion: str | None
@@ -224,7 +225,8 @@ class Rollouts(Mover):
         """Return how a step's phases judge today, and the criterion the plan's window can decide."""
         if step.phases == (READY,):
             ready = self.service.ready(current, version, champion, self.plan)
-            evidence = (*ready.evidence, *self._history(version))
+            past = history(self.entries(), self._state(version), self.plan, self.clock())
+            evidence = (*ready.evidence, *past)
             return judge(gates(self.plan)[READY], evidence), ready.criterion
         assert current is not None, "only the first step starts without a rollout"
         asked = gates(self.plan, current.criterion)
@@ -237,23 +239,6 @@ class Rollouts(Mover):
         if phase == "bake":
             return self.service.bake(current)
         return self.service.field(current)
-
-    def _history(self, version: str) -> list[Evidence]:
-        """Return what the ledger says against a rollout now: too soon, judged too long ago, rolled back before."""
-        entries, today = self.entries(), self.clock()
-        on = today.date()
-        ended = [r.moved.at for r in rollouts(entries) if not r.is_open and r.served_at and r.moved]
-        quiet = (max(ended) + timedelta(days=self.plan.cooldown_days) - today).days + 1 if ended else 0
-        judged = [e.event.at for e in entries if e.event.kind is Kind.JUDGED and e.event.version == version]
-        age = (today - max(judged)).days if judged else 0
-        before = int(version in quarantined(entries))
-        source = f"event {entries[-1].sequence}" if entries else "empty ledger"
-        waits = max(0, quiet) if self.plan.cooldown_days else 0
-        return [
-            Evidence("cooldown_days_left", waits, len(ended), on, source, words="days since the last rollout ended"),
-            Evidence("judgement_age_days", age, len(judged), on, source, words="days since the version was judged"),
-            Evidence("rolled_back_before", before, 1, on, source),
-        ]
 
     def _record(
         self, phase: str, judgements: Sequence[Judgement], version: str, evidence: Sequence[Evidence] = ()
@@ -321,17 +306,27 @@ class Rollouts(Mover):
 
     def _check_standing(self, current: Rollout, entries: Sequence[Entry], *, held: bool = False) -> None:
         """Hold a rollout, and raise, when what it stands on no longer holds: a waiver, its names, or its plan."""
-        fault = self._fault(current, entries)
-        if not fault or (current.stage in (Stage.PLANNED, Stage.AWAITS) and current.plan == self.plan):
+        early = current.stage in (Stage.PLANNED, Stage.AWAITS)
+        fault = self._moved_on(current, entries) or ("" if early else self._fault(current, entries))
+        if not fault:
             return
-        if not held and current.stage not in (Stage.PLANNED, Stage.AWAITS):
+        if not held and not early:
             self._move(current, Stage.HELD, generation(entries), fault)
         raise self._refused(current.version, fault, "resume" if current.served_at else "reject")
 
-    def _fault(self, current: Rollout, entries: Sequence[Entry]) -> str:
+    def _moved_on(self, current: Rollout, entries: Sequence[Entry]) -> str:
+        """Return what the rollout was started on and is no more: its plan, or the champion it is compared with."""
         if current.plan != self.plan:
             found = f"plan {self.plan.digest} in foregate.toml"
             return f"{found}, where the rollout was started and signed by plan {current.plan.digest}"
+        now = self._champion(entries)
+        if current.served_at is None and now != current.champion:
+            return f"{now or 'nothing'} in service, where it was started against {current.champion or 'nothing'}"
+        return ""
+
+    def _fault(self, current: Rollout, entries: Sequence[Entry]) -> str:
+        if moved := self._moved_on(current, entries):
+            return moved
         state = self._state(current.version).state
         if state not in PROMOTABLE:
             return f"version {current.version} {'' if state.value.startswith(('awaits', 'broke')) else 'is '}{state}"

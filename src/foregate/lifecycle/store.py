@@ -20,7 +20,7 @@ from foregate.core.errors import (
 )
 from foregate.core.event import Entry, Event, Kind, digest_of_row, from_json, to_json
 from foregate.lifecycle import checkpoint
-from foregate.lifecycle.engine import AT_ONCE, READS, engine_of, parsed
+from foregate.lifecycle.engine import AT_ONCE, READS, Prepared, engine_of, parsed
 from foregate.lifecycle.lease import alive, holder_name
 from foregate.lifecycle.schema import EVENTS, LEASES, ROW, SCHEMA, VERSION, is_ready, make, written_by
 
@@ -34,7 +34,6 @@ _WRITERS_LOCK = 0x464F5245
 _BEFORE_ALL = -(2**63)
 _MODEL = EVENTS.c.model == sa.bindparam("model")
 _LAST = sa.select(EVENTS.c.sequence, EVENTS.c.digest).where(_MODEL).order_by(EVENTS.c.sequence.desc()).limit(1)
-_INSERT = EVENTS.insert()
 _AT = sa.select(EVENTS.c.digest).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
 _TEXT = sa.select(EVENTS.c.body).where(_MODEL, EVENTS.c.sequence == sa.bindparam("place"))
 # All that a writer must know of what is there, in one question.
@@ -70,6 +69,7 @@ class Store:
         self.url = url
         self._engine = engine_of(url, _PATIENCE_SECONDS)
         self._reader = self._engine.execution_options(**{READS: True})
+        self._standing, self._insert = Prepared(_STANDING, self._engine), Prepared(EVENTS.insert(), self._engine)
         self._known: dict[str, list[Entry]] = {}
         self._checkpointed: dict[str, int] = {}
         with self._reading() as link:
@@ -88,14 +88,14 @@ class Store:
         for _ in range(_TRIES):
             try:
                 with self._transaction() as link:
-                    there = link.execute(_STANDING, {"model": event.model}).one()
+                    there = self._standing.run(link, model=event.model).one()
                     self._check_schema(there.schema or 0)
                     if generation is not None:
                         self._check_generation(link, event.model, max(there.served or 0, there.moved or 0), generation)
                     sequence, previous = (there.sequence or 0) + 1, there.digest or ""
                     digest = digest_of_row(sequence, previous, body)
                     row = {"sequence": sequence, "body": body, "previous": previous, "digest": digest}
-                    link.execute(_INSERT, {**_columns(event), **row})
+                    self._insert.run(link, **_columns(event), **row)
                 return Entry(sequence, event, previous, digest)
             except exc.IntegrityError:
                 continue
