@@ -124,7 +124,7 @@ def test_killed_at_any_step_the_old_or_the_new_is_in_service_and_the_command_can
 
 
 def test_a_release_killed_after_its_probe_is_finished_by_the_next_look_even_when_it_was_held(quick: World) -> None:
-    for held in (False, True):  # 1, B1
+    for held in (False, True):  # 1
         one = laid(quick, f"held_{held}", "direct")
         with pytest.raises(Crash):
             one.rollouts(Life(lambda point: point == "probed")).promote("v2")
@@ -164,7 +164,7 @@ def test_readers_ahead_of_a_restored_ledger_are_not_taken_back(quick: World) -> 
 
 
 def test_an_outage_while_readers_are_mended_takes_nothing_out_of_service(quick: World) -> None:
-    for good in (["v1"], ["v1", "v2"]):  # 2, B5
+    for good in (["v1"], ["v1", "v2"]):  # 2
         one = World(quick.store, quick.readers.file.parent, f"after_{len(good)}")
         one.released(*good)
         one.readers.file.unlink()
@@ -221,7 +221,7 @@ def test_a_double_click_has_one_effect(world: World, processes: Callable[[], Pro
     assert [r.version for r in rollouts(world.entries())] == ["v1", "v2"]
 
 
-def test_a_key_given_again_after_a_crash_finishes_what_was_begun(quick: World) -> None:  # 6, B9
+def test_a_key_given_again_after_a_crash_finishes_what_was_begun(quick: World) -> None:  # 6
     quick.released("v1")
     quick.trained("v2")
     for verb, words, wanted in (("promote", {"version": "v2"}, V2), ("rollback", {"reason": "harm"}, V1)):
@@ -234,7 +234,7 @@ def test_a_key_given_again_after_a_crash_finishes_what_was_begun(quick: World) -
 @pytest.mark.parametrize("other", ["rollback", "reject", "hold"])
 def test_a_promotion_that_measured_while_another_moved_is_refused(
     world: World, processes: Callable[[], Process], tmp_path: Path, other: str
-) -> None:  # 4, B3
+) -> None:  # 4
     world.released("v1")
     world.plan = CANARY if other == "rollback" else Plan((Step(0.0, 0), Step(0.1, 0)))
     world.trained("v2")
@@ -254,7 +254,7 @@ def test_a_promotion_that_measured_while_another_moved_is_refused(
 @pytest.mark.parametrize("meanwhile", ["promote", "rollback"])
 def test_a_process_that_slept_at_a_step_shows_and_undoes_nothing_when_it_wakes(
     world: World, process: Process, tmp_path: Path, point: str, meanwhile: str
-) -> None:  # 5, B6
+) -> None:  # 5
     world.released("v1")
     world.plan = CANARY
     world.trained("v2")

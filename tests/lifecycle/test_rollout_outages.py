@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.lifecycle.rolling import CANARY, STAGED, Crash, Full, Life, World, agreed, last
 
-from foregate.core.errors import ForegateError, NotAllowedError, OutsideError
-from foregate.core.event import Kind
+from foregate.core.errors import DataError, ForegateError, NotAllowedError, OutsideError
+from foregate.core.event import Entry, Kind
 from foregate.core.rollout import (
     Plan,
     Role,
@@ -185,7 +185,7 @@ def test_another_candidate_waits_until_the_canary_has_ended(quick: World) -> Non
 
 @pytest.mark.parametrize("plan", [STAGED, SIGNED])
 def test_a_version_taken_out_does_not_come_back_beside_the_one_that_was_to_follow_it(quick: World, plan: Plan) -> None:
-    quick.released("v1", "v2")  # 12, B2
+    quick.released("v1", "v2")  # 12
     quick.plan = plan
     quick.trained("v3")
     with suppress(NotAllowedError):
@@ -202,7 +202,7 @@ def test_a_version_taken_out_does_not_come_back_beside_the_one_that_was_to_follo
     assert last(quick).stage is Stage.REJECTED
 
 
-def test_asking_again_makes_no_judgement_younger(quick: World) -> None:  # 7, B4
+def test_asking_again_makes_no_judgement_younger(quick: World) -> None:  # 7
     quick.released("v1")
     quick.trained("v2")
     quick.clock.tick(days=200)
@@ -211,7 +211,7 @@ def test_asking_again_makes_no_judgement_younger(quick: World) -> None:  # 7, B4
             quick.rollouts().promote("v2")
 
 
-def test_an_undone_step_leaves_readers_with_what_they_had_when_nothing_else_is_intact(quick: World) -> None:  # 1, B10
+def test_an_undone_step_leaves_readers_with_what_they_had_when_nothing_else_is_intact(quick: World) -> None:  # 1
     quick.released("v1")
     quick.trained("v2")
     service = quick.service
@@ -260,7 +260,7 @@ def test_nothing_moves_without_its_row(world: World, verb: str, words: dict[str,
         assert agreed(one) in ({"v2": 1.0}, {"v3": 1.0} if verb == "promote" else {"v1": 1.0})
 
 
-def test_a_version_is_not_packed_away_without_its_row(quick: World) -> None:  # 19, B8
+def test_a_version_is_not_packed_away_without_its_row(quick: World) -> None:  # 19
     quick.plan = Plan(retention_days=0)
     quick.released("v1", "v2", "v3")
     mover = quick.rollouts()
@@ -287,7 +287,7 @@ def test_a_version_whose_tables_a_view_reads_is_not_packed_away(quick: World) ->
     assert not quick.service.archived
 
 
-def test_a_version_is_kept_for_the_plans_days_from_when_it_left_the_traffic(quick: World) -> None:  # B7
+def test_a_version_is_kept_for_the_plans_days_from_when_it_left_the_traffic(quick: World) -> None:
     quick.plan = Plan(retention_days=30)
     quick.released("v1")
     quick.clock.tick(days=100)
@@ -297,3 +297,61 @@ def test_a_version_is_kept_for_the_plans_days_from_when_it_left_the_traffic(quic
         retire.sunset(quick.rollouts(), "v1", "gone")
     quick.clock.tick(days=1)
     assert retire.sunset(quick.rollouts(), "v1", "gone").moved
+
+
+# A bug that stands: take the mark away with the mend that is in the report.
+@pytest.mark.xfail(strict=True, reason="R1: the undo goes by the rollout, not by the entry it could not show")
+def test_a_process_that_wakes_to_an_outage_undoes_nothing_that_came_since(quick: World) -> None:  # case 5
+    quick.released("v1")
+    quick.plan = CANARY
+    quick.trained("v2")
+    sleeper = quick.rollouts()
+
+    def sleeps(point: str) -> None:
+        if point == "published":
+            quick.rollouts(actor="Grace").reconcile()
+            assert quick.rollouts(actor="Grace").promote("v2").moved
+            quick.service.down = {"probe"}
+            quick.service.meanwhile = lambda name: quick.service.down.clear() if name != "probe" else None
+
+    sleeper.boundary = sleeps
+    with pytest.raises(ForegateError):
+        sleeper.promote("v2")
+    assert agreed(quick) == {"v1": 0.5, "v2": 0.5}
+
+
+# A bug that stands: take the mark away with the mend that is in the report.
+@pytest.mark.xfail(strict=True, reason="R2: every undone step says that readers never saw the version")
+def test_a_version_that_readers_had_seen_is_quarantined_when_its_next_step_is_undone(quick: World) -> None:
+    quick.released("v1")
+    quick.plan = CANARY
+    quick.trained("v2")
+    quick.rollouts().promote("v2")
+    quick.service.down = {"publish"}
+    with pytest.raises(OutsideError):
+        quick.rollouts().promote("v2")
+    quick.service.down = set()
+    quick.rollouts().reconcile()
+    assert agreed(quick) == V1
+    assert quarantined(quick.entries()) == {"v2"}
+
+
+# A bug that stands: take the mark away with the mend that is in the report.
+@pytest.mark.xfail(strict=True, reason="R3: nothing goes further back while readers can not be shown the last good")
+def test_a_last_good_that_can_not_be_shown_is_no_dead_end(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick.released("v0", "v1", "v2")  # case 7, 10
+    move = quick.readers.move
+
+    def without_v1(served: Entry) -> None:
+        if "v1" in (served.event.split or {}):
+            raise DataError("run_v1", found="no such table", wanted="one", then="Look.")
+        move(served)
+
+    monkeypatch.setattr(quick.readers, "move", without_v1)
+    quick.rollouts().rollback("harm")
+    assert last(quick).stage is Stage.UNVERIFIED
+    assert "v0 is in service again" in quick.rollouts().rollback("v1 can not be shown", "v1").words
+    assert agreed(quick) == {"v0": 1.0}
+    assert not [r for r in rollouts(quick.entries()) if r.is_open]
+    quick.trained("v3")
+    assert quick.rollouts().promote("v3").moved

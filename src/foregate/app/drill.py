@@ -29,6 +29,10 @@ class _Copy(LeadsService):
         super().__init__(app)
         Readers.__init__(self, lambda: _opened(path), self.on)
 
+    def publish(self, served: Entry) -> None:
+        """Move the copy's pointer alone: what is not there is a fault, and not made again."""
+        Readers.publish(self, served)
+
 
 def rehearse(app: App, version: str, good: str | None) -> list[Evidence]:
     """Return `drill_faults`, and the seconds a promotion and a rollback took on a copy of ledger and scores.

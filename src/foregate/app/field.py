@@ -37,8 +37,8 @@ class Volume:
     def words(self) -> str:
         """Return the volume as a person would say it."""
         return (
-            f"{self.leads_per_day:.0f} leads a day at {self.rate:.2%}, {self.swap_share:.0%} of them on one version's "
-            f"list only, {self.window_days} days to mature"
+            f"{self.leads_per_day:.0f} leads a day at {self.rate:.2%}, {self.swap_share:.0%} of the best by score "
+            f"on one version's side only, {self.window_days} days to mature"
         )
 
 

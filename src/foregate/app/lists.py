@@ -73,7 +73,8 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None, *, 
         engine.use(schema_of_list(named))
         with _whole(engine):
             built, judgements = listing.build(request, app.package(version), engine, work.columns, work.spine("spine"))
-            merged = _merged(app, engine, trial, chosen, built, request) if trial and chosen else None
+            share = 0.0 if trial is None else trial.share if replace else _frozen_share(app, trial, named)
+            merged = _merged(app, engine, trial, chosen, built, request, share) if trial and chosen else None
             built = merged.built if merged else built
         files = _export(app, engine, named)
     digest = digest_of(files[0].read_text(), length=16)
@@ -126,12 +127,17 @@ def _challengers(app: App, engine: DuckDB, work: Work, trial: Rollout, request: 
 
 
 def _merged(
-    app: App, engine: DuckDB, trial: Rollout, chosen: Built | str, built: Built, request: listing.Request
+    app: App,
+    engine: DuckDB,
+    trial: Rollout,
+    chosen: Built | str,
+    built: Built,
+    request: listing.Request,
+    share: float,
 ) -> arms.Merged | None:
     """Return the list of both arms, its tables written; None when the challenger has none."""
     if isinstance(chosen, str) or trial.champion is None:
         return None
-    share = _frozen_share(app, trial, request.name)
     packages = [app.package(v) for v in (trial.champion, trial.version)]
     units = {
         row[0]: str(row[1])

@@ -8,7 +8,7 @@ from foregate.app.drill import rehearse
 from foregate.app.opened import App
 from foregate.app.service import VIEW, LeadsService
 from foregate.cases.leads.lifecycle import MODEL
-from foregate.core.errors import NotAllowedError
+from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import VersionState
 from foregate.core.gate import Effect, Judgement, Result, judge
@@ -26,6 +26,10 @@ DRILL = "drill"
 
 def rollouts_of(app: App, as_of: date | None = None) -> Rollouts:
     """Return what moves the project's versions; evidence from the field is read as of a day, else today."""
+    today = app.clock().date()
+    if as_of is not None and as_of > today:
+        then = "Leave it out for today."
+        raise ConfigurationError("--as-of", found=str(as_of), wanted=f"a day that has been, up to {today}", then=then)
     plan = app.project.declared.rollout.plan()
     return Rollouts(app.ledger, app.clock, app.actor, MODEL, plan, LeadsService(app, as_of))
 

@@ -13,6 +13,7 @@ from typing import Any
 from foregate.app.field import decidable, field_of_arms
 from foregate.app.opened import App, schema_of
 from foregate.app.parity import compared
+from foregate.cases.leads.scoring import score_population
 from foregate.cases.leads.work import SCORES
 from foregate.core.errors import ForegateError, OutsideError
 from foregate.core.event import Entry, Event
@@ -66,6 +67,22 @@ class LeadsService(Readers):
         super().__init__(app.warehouse, lambda: app.clock().date())
         self.app = app
         self.as_of = as_of or app.clock().date()
+
+    def publish(self, served: Entry) -> None:
+        """Make readers see what the entry serves; scores that are gone are made again from the package."""
+        with self.patiently() as engine:
+            gone = [p.version for p in _parts(served.event) if not engine.exists(p.table)]
+        for version in gone:
+            self._restage(version)
+        super().publish(served)
+
+    def _restage(self, version: str) -> None:
+        package = self.app.package(version)
+        with self.patiently() as engine:
+            work = self.app.work(engine, self.as_of)
+            engine.use(schema_of(version))
+            columns = {name: dict(types) for name, types in work.columns.items()}
+            score_population(package, engine, columns, work.spine("spine"), self.as_of, SCORES)
 
     def intact(self, version: str) -> Evidence:
         """Return `intact_faults`: 1 when the package's bytes are not those the ledger recorded."""

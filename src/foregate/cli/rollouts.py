@@ -37,7 +37,7 @@ def plan(context: typer.Context, version: Version = None, as_of: Day = None, as_
     for line in step_words(found.crossing.stage, found.crossing.share, found.version, found.champion, _people(app)):
         console.print(f"  {line}")
     console.print(judged_table(found.judgements))
-    console.print(f"judged today: {found.state}{f'; {found.waits}' if found.waits else ''}")
+    console.print(f"its gates today: {found.state}{f'; but {found.waits}' if found.waits else ''}")
 
 
 @cli.command()
@@ -125,13 +125,17 @@ def drill(context: typer.Context, version: Version = None, as_json: Json = False
 def reconcile(context: typer.Context, as_json: Json = False) -> None:
     """Finish or undo whatever a crash left open between the ledger and the readers."""
     from foregate.app.promotion import rollouts_of
+    from foregate.core.rollout import Stage, rollouts
 
-    done = rollouts_of(app_of(context)).reconcile()
+    app = app_of(context)
+    done = rollouts_of(app).reconcile()
     if as_json:
         data({"done": done})
         return
     for line in done or ["nothing is open: readers see what the ledger serves"]:
         say(line)
+    last = rollouts(app.entries())[-1:]
+    raise typer.Exit(4 if last and last[0].stage is Stage.UNVERIFIED else 0)
 
 
 def _tell(app: App, outcome: Outcome, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from datetime import date, datetime
@@ -78,5 +79,13 @@ def say(text: str) -> None:
 
 
 def data(value: Any) -> None:
-    """Print data as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=1, default=str, ensure_ascii=False))
+    """Print data as JSON on stdout; a number that is none (not told, not finite) is null."""
+    typer.echo(json.dumps(_finite(value), indent=1, default=str, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -87,7 +87,9 @@ def replay_rules(context: typer.Context, first: From = None, last: To = None, as
 def budget_rules(
     context: typer.Context,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Simulated years.")] = 100,
-    rate: Annotated[float, typer.Option("--rate", help="True conversion over promised: 1 healthy, 0.5 halved.")] = 1.0,
+    rate: Annotated[
+        float, typer.Option("--rate", min=0.0, max=2.0, help="True conversion over promised: 1 healthy, 0.5 halved.")
+    ] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Count the alerts a healthy model would cause at this project's volume, by simulation."""

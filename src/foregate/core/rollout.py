@@ -287,9 +287,20 @@ def good_versions(entries: Iterable[Entry]) -> list[str]:
 
 
 def quarantined(entries: Iterable[Entry]) -> set[str]:
-    """Return the versions whose last rollout was rolled back after readers had seen them."""
-    last = {r.version: r for r in rollouts(entries)}
-    return {version for version, rollout in last.items() if rollout.stage in BACKWARD and not rollout.unseen}
+    """Return the versions that were rolled back after readers had seen them, and have completed no rollout since."""
+    found: set[str] = set()
+    for rollout in rollouts(entries):
+        if rollout.stage in BACKWARD and not rollout.unseen:
+            found.add(rollout.version)
+        elif rollout.stage is Stage.COMPLETED:
+            found.discard(rollout.version)
+    return found
+
+
+def ended_at(entries: Iterable[Entry], version: str) -> int:
+    """Return the place where a version's last ended rollout ended, 0 for none: what was said before was about that."""
+    ended = [r.moves[-1].sequence for r in rollouts(entries) if r.version == version and not r.is_open]
+    return max(ended, default=0)
 
 
 def roles(entries: Iterable[Entry], versions: Iterable[str]) -> dict[str, Role]:

@@ -81,15 +81,16 @@ def crossing(rollout: Rollout | None, plan: Plan, champion: str | None) -> Cross
 
     Without a champion there is nobody to be compared with: full traffic comes at once.
     """
-    if rollout is None or rollout.stage in (Stage.PLANNED, Stage.AWAITS):
+    standing = rollout.held_in if rollout and rollout.stage is Stage.HELD else rollout.stage if rollout else None
+    if rollout is None or standing in (Stage.PLANNED, Stage.AWAITS):
         stage, share = plan.after(None) if champion else (Stage.PROMOTING, 1.0)
         return Crossing(stage, share, (READY,))
-    if rollout.stage is Stage.BAKING:
+    if standing is Stage.BAKING:
         return Crossing(Stage.COMPLETED, 1.0, (BAKE,), _days_on(rollout, plan.bake_days))
-    if rollout.stage is Stage.PROMOTING:
+    if standing is Stage.PROMOTING:
         return Crossing(Stage.BAKING, 1.0, (PROBE,))
     stage, share = plan.after(rollout.share)
-    before = (PARITY,) if rollout.stage is Stage.SHADOW else (GUARD,)
+    before = (PARITY,) if standing is Stage.SHADOW else (GUARD,)
     asked = (*before, VERDICT) if stage is Stage.PROMOTING else before
     return Crossing(stage, share, asked, _days_on(rollout, plan.days_of(rollout.share)))
 

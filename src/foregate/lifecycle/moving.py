@@ -10,23 +10,21 @@ from typing import Any
 from foregate.core.errors import ConflictError, ForegateError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence
-from foregate.core.folds import leader
 from foregate.core.gate import Gate, Judgement, Result, judge
 from foregate.core.ports import Clock, Ledger, Service
 from foregate.core.rollout import (
     BACKWARD,
-    IN_TRAFFIC,
     NEXT,
     Plan,
     Rollout,
     Stage,
-    active,
     generation,
     good_versions,
     pointer,
     rollouts,
 )
 from foregate.lifecycle.crossings import PROBE, gates
+from foregate.lifecycle.leaving import check_alone, in_service, leaving_rollout, waiting
 
 TRIES = 5
 
@@ -79,14 +77,14 @@ class Mover:
         """
         for _ in range(TRIES):
             entries = self.entries()
-            if waiting := _waiting(entries, version):
-                return self._see_back(*waiting)
+            if unseen_yet := waiting(entries, version):
+                return self._seen_or_withdrawn(*unseen_yet, reason, withdraw=withdraw)
             if done := self._repeated(entries, key):
                 return done
-            leaving = _leaving(entries, version)
+            leaving = leaving_rollout(entries, version)
             if leaving is None:
-                return Outcome(None, moved=False, words=_in_service(entries))
-            _check_alone(entries, leaving)
+                return Outcome(None, moved=False, words=in_service(entries))
+            check_alone(entries, leaving)
             target, evidence = self._last_good(entries, leaving, withdraw=withdraw)
             detail = {"leaves": leaving.version, "rule": rule, "key": key, "share": 0.0, "unseen": unseen}
             split = {target: 1.0} if target else None
@@ -100,6 +98,17 @@ class Mover:
             found=f"{TRIES} moves by others in between",
             wanted="a moment of quiet",
             then="Look at `foregate status`, and run it again.",
+        )
+
+    def _seen_or_withdrawn(self, at: Entry, began: int, reason: str, *, withdraw: bool) -> Outcome:
+        """Return the outcome of showing readers a rollback again; where that fails, `withdraw` leaves nothing."""
+        outcome = self._see_back(at, began)
+        rollout = self.rollout(began)
+        if not withdraw or rollout.stage is Stage.ROLLED_BACK or not at.event.split:
+            return outcome
+        detail = {"leaves": next(iter(at.event.split)), "share": 0.0}
+        return self._see_back(
+            self._serve(rollout, Stage.ROLLING_BACK, None, generation(self.entries()), reason, (), detail), began
         )
 
     def reconcile(self) -> list[str]:
@@ -342,52 +351,6 @@ def _check_next(rollout: Rollout, stage: Stage) -> None:
             wanted=f"one that may become {stage}",
             then="Look at `foregate status`.",
         )
-
-
-def _leaving(entries: Sequence[Entry], version: str | None) -> Rollout | None:
-    """Return the rollout whose version is to leave the traffic, or None when it has left already.
-
-    Without a name it is the last one, so that a second rollback does not go back further by itself.
-    """
-    at = pointer(entries)
-    split = dict(at.event.split or {}) if at else {}
-    seen = [r for r in rollouts(entries) if version is None or r.version == version]
-    touched = [r for r in seen if r.served_at is not None]
-    last = touched[-1] if touched else None
-    if last is None or last.stage in BACKWARD or last.version not in split:
-        return None
-    standing = last.held_in if last.stage is Stage.HELD else last.stage
-    return last if standing in IN_TRAFFIC else None
-
-
-def _check_alone(entries: Sequence[Entry], leaving: Rollout) -> None:
-    """Raise NotAllowedError while another version has a share: which of the two is to go must be said one at a time."""
-    current = active(entries)
-    if current is not None and current.served_at is not None and current.began != leaving.began:
-        raise NotAllowedError(
-            f"rollback of {leaving.version}",
-            found=f"{current.version} with {current.share:.0%} of people",
-            wanted="no other version in traffic",
-            then=f"`foregate rollback {current.version}` first, then this one.",
-        )
-
-
-def _waiting(entries: Sequence[Entry], version: str | None) -> tuple[Entry, int] | None:
-    """Return the rollback that readers have not been shown yet, with its rollout's place, or None."""
-    at = pointer(entries)
-    began = int(at.event.detail.get("rollout", 0)) if at else 0
-    found = next((r for r in rollouts(entries) if r.began == began), None)
-    if at is None or found is None or found.stage not in (Stage.ROLLING_BACK, Stage.UNVERIFIED):
-        return None
-    return (at, began) if version in (None, found.version) else None
-
-
-def _in_service(entries: Sequence[Entry]) -> str:
-    at = pointer(entries)
-    first = leader(at.event) if at else None
-    if at is None or first is None:
-        return "nothing is in service, nothing to roll back"
-    return f"nothing to roll back: {first} is in service by event {at.sequence} of {at.event.at:%Y-%m-%d %H:%M} UTC"
 
 
 def _split_words(served: Entry) -> str:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from foregate.core.errors import NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence
-from foregate.core.folds import PROMOTABLE, State, VersionState, leader, phase_state, versions
+from foregate.core.folds import PROMOTABLE, State, phase_state, served
 from foregate.core.gate import Judgement, Result, judge
 from foregate.core.rollout import BACKWARD, Rollout, Stage, active, generation, pointer, rollouts
 from foregate.lifecycle.crossings import READY, Crossing, crossing, gates
 from foregate.lifecycle.history import history
-from foregate.lifecycle.moving import Mover, Outcome, cite
-from foregate.lifecycle.signatures import author_of, signed_by
+from foregate.lifecycle.moving import Outcome, cite
+from foregate.lifecycle.standing import Standing
 
 TRAFFIC = (Stage.CANARY, Stage.PROMOTING)
 
@@ -34,7 +34,7 @@ class Preview:
 
 
 @dataclass
-class Rollouts(Mover):
+class Rollouts(Standing):
     """The forward half: start, step, hold, resume, reject, retire."""
 
     def promote(self, version: str | None = None, reason: str = "", key: str = "") -> Outcome:
@@ -69,9 +69,23 @@ class Rollouts(Mover):
         step = crossing(current, self.plan, champion)
         judgements, criterion = self._measure(step, current, named, champion)
         del criterion
-        state = phase_state(judgements, self._state(named).waivers, self.clock().date())
-        waits = self._waits(step, current) or self._unsigned(entries, named)
+        state = phase_state(judgements, self._waivers(named), self.clock().date())
+        waits = self._against(step, current, entries, named)
         return Preview(current, named, champion, step, judgements, waits, state)
+
+    def _against(self, step: Crossing, current: Rollout | None, entries: Sequence[Entry], version: str) -> str:
+        """Return in words what keeps `promote` from the step beside its gates; empty when nothing does."""
+        state = self._state(version).state
+        if current is None and dict(served(e.event for e in entries)) == {version: 1.0}:
+            return "it is in service already"
+        if state not in PROMOTABLE:
+            return f"the version is not to be promoted: {state}"
+        if current is not None and (moved := self._moved_on(current, entries)):
+            return moved
+        if current is not None and current.stage is Stage.HELD:
+            return "it is held: `foregate resume`"
+        short = self._unsigned(entries, version)
+        return self._waits(step, current) or (f"{short} of {self.plan.signatures}: `foregate sign`" if short else "")
 
     def waits(self, current: Rollout) -> str:
         """Return in words what keeps an open rollout from its next step by its plan alone; empty when nothing does."""
@@ -120,7 +134,8 @@ class Rollouts(Mover):
         current = active(entries)
         if current is None or current.stage in BACKWARD or current.stage in (Stage.HELD, Stage.PLANNED, Stage.AWAITS):
             return None
-        fault = self._fault(current, entries)
+        # Another plan stops the next step by itself; held, the rollout would stay so after the file was put back.
+        fault = "" if self._moved_on(current, entries) else self._fault(current, entries)
         return self.hold(fault) if fault else None
 
     def _begin(self, entries: Sequence[Entry], version: str, reason: str, key: str) -> Outcome:
@@ -163,7 +178,7 @@ class Rollouts(Mover):
             judgements, _ = self._measure(step, current, current.version, current.champion)
             ready = (self._record(READY, judgements, current.version), judgements)
         unsigned = self._unsigned(entries, current.version)
-        state = phase_state(ready[1], self._state(current.version).waivers, self.clock().date())
+        state = phase_state(ready[1], self._waivers(current.version), self.clock().date())
         if (unsigned or state not in PROMOTABLE) and current.stage is Stage.PLANNED:
             self._move(current, Stage.AWAITS, generation(entries), detail={"cites": [cite(ready[0])]})
         self._check_judged(current.version, ready[1])
@@ -263,7 +278,7 @@ class Rollouts(Mover):
 
     def _check_judged(self, version: str, judgements: Sequence[Judgement], *, only_blocking: bool = False) -> None:
         """Raise NotAllowedError naming the gates in the way, those that a named person may accept apart."""
-        state = phase_state(judgements, self._state(version).waivers, self.clock().date())
+        state = phase_state(judgements, self._waivers(version), self.clock().date())
         if state in PROMOTABLE or (only_blocking and state is State.AWAITS):
             return
         effect = "block" if state is State.BLOCKED else "sign_off"
@@ -286,98 +301,23 @@ class Rollouts(Mover):
         days = (step.opens_at - now) / timedelta(days=1)
         return f"{current.stage} until {step.opens_at:%Y-%m-%d %H:%M} UTC, {days:.1f} days more by its plan"
 
-    def _unbaked(self, current: Rollout, entries: Sequence[Entry], step: Crossing) -> str:
-        if step.stage is not Stage.COMPLETED or not self.plan.bake_signatures:
-            return ""
-        since = max(e.sequence for e in current.moves if e.event.kind is Kind.SERVED)
-        names = self._names(entries, current.version, since)
-        short = self.plan.bake_signatures - len(names)
-        return (
-            f"{short} signatures after the release are missing: `foregate sign {current.version}`" if short > 0 else ""
-        )
-
-    def _unsigned(self, entries: Sequence[Entry], version: str) -> str:
-        short = self.plan.signatures - len(self._names(entries, version))
-        return f"{self.plan.signatures - short} signatures in force" if short > 0 else ""
-
-    def _names(self, entries: Sequence[Entry], version: str, since: int = 0) -> set[str]:
-        names = signed_by(entries, self._state(version), self.plan, self.clock().date(), since)
-        return names if self.plan.author_signs else names - {author_of(entries, version)}
-
     def _check_standing(self, current: Rollout, entries: Sequence[Entry], *, held: bool = False) -> None:
         """Hold a rollout, and raise, when what it stands on no longer holds: a waiver, its names, or its plan."""
+        out = "rollback" if current.served_at else "reject"
+        if moved := self._moved_on(current, entries):
+            raise NotAllowedError(
+                f"rollout of {current.version}",
+                found=moved,
+                wanted="what it was started on",
+                then=f"Put it back, or `foregate {out} --reason WHY` and start again.",
+            )
         early = current.stage in (Stage.PLANNED, Stage.AWAITS)
-        fault = self._moved_on(current, entries) or ("" if early else self._fault(current, entries))
+        fault = "" if early else self._fault(current, entries)
         if not fault:
             return
-        if not held and not early:
+        if not held:
             self._move(current, Stage.HELD, generation(entries), fault)
-        raise self._refused(current.version, fault, "resume" if current.served_at else "reject")
-
-    def _moved_on(self, current: Rollout, entries: Sequence[Entry]) -> str:
-        """Return what the rollout was started on and is no more: its plan, or the champion it is compared with."""
-        if current.plan != self.plan:
-            found = f"plan {self.plan.digest} in foregate.toml"
-            return f"{found}, where the rollout was started and signed by plan {current.plan.digest}"
-        now = self._champion(entries)
-        if current.served_at is None and now != current.champion:
-            return f"{now or 'nothing'} in service, where it was started against {current.champion or 'nothing'}"
-        return ""
-
-    def _fault(self, current: Rollout, entries: Sequence[Entry]) -> str:
-        if moved := self._moved_on(current, entries):
-            return moved
-        state = self._state(current.version).state
-        if state not in PROMOTABLE:
-            return f"version {current.version} {'' if state.value.startswith(('awaits', 'broke')) else 'is '}{state}"
-        unsigned = self._unsigned(entries, current.version)
-        return f"only {unsigned} of {self.plan.signatures}" if unsigned else ""
-
-    def _check_same(self, current: Rollout, version: str | None) -> None:
-        if version is not None and version != current.version:
-            by = current.moved.actor if current.moved else "somebody"
-            raise NotAllowedError(
-                f"rollout of {version}",
-                found=f"{current.version}, {current.stage} since {current.entered:%Y-%m-%d}, moved by {by}",
-                wanted="one rollout at a time",
-                then="Wait for it, or `foregate reject` or `foregate rollback` it; its evidence is not the other's.",
-            )
-
-    def _check_promotable(self, version: str) -> None:
-        state = self._state(version).state
-        if state not in PROMOTABLE:
-            what = state.value if state.value.startswith(("awaits", "broke")) else f"is {state}"
-            raise NotAllowedError(
-                f"version {version}",
-                found=f"a version that {what}",
-                wanted="every gate passed or accepted",
-                then="`foregate show` names the gates.",
-            )
-
-    def _state(self, version: str) -> VersionState:
-        found = versions((e.event for e in self.entries()), self.clock().date()).get(version)
-        if found is None:
-            raise NotAllowedError(
-                f"version {version}", found="no such version", wanted="one of the registry", then="`foregate status`"
-            )
-        return found
-
-    def _named(self, version: str | None) -> str:
-        if version is not None:
-            return version
-        found = list(versions((e.event for e in self.entries()), self.clock().date()))
-        if not found:
-            raise NotAllowedError("promote", found="no version", wanted="one", then="`foregate run` makes one.")
-        return found[-1]
-
-    def _champion(self, entries: Sequence[Entry]) -> str | None:
-        at = pointer(entries)
-        return leader(at.event) if at else None
-
-    def _refused(self, version: str, found: str, verb: str) -> NotAllowedError:
-        return NotAllowedError(
-            f"rollout of {version}", found=found, wanted="one that can go on", then=f"`foregate {verb} --reason WHY`"
-        )
+        raise self._refused(current.version, fault, "resume")
 
 
 def _said(judgement: Judgement) -> str:

@@ -117,9 +117,10 @@ class Store:
         The chain is checked from where this process left off, or from the model's checkpoint, whose entries are each
         checked again; before them it is not read, and only `read` sees all. A checkpoint that does not fit is ignored.
         """
-        known = self._remembered(model)
-        if known is None:
-            known = self._from_checkpoint(model)
+        known, is_all = self._remembered(model)
+        if is_all:
+            return list(known)
+        known = known or self._from_checkpoint(model)
         place, previous = (known[-1].sequence, known[-1].digest) if known else (0, "")
         fresh: list[Entry] = []
         for entry in self._follow(model, place, previous):
@@ -171,14 +172,20 @@ class Store:
             then="Wait for it to end, or end that process.",
         )
 
-    def _remembered(self, model: str) -> list[Entry] | None:
-        """Return what this process retained when it was here last, if the ledger still holds its last entry."""
+    def _remembered(self, model: str) -> tuple[list[Entry], bool]:
+        """Return what this process retained when it was here last, and whether nothing came since.
+
+        Nothing is remembered of a ledger that does not hold the last entry of that time any more.
+        """
         known = self._known.get(model)
         if not known:
-            return None
+            return [], False
+        at = (known[-1].sequence, known[-1].digest)
         with self._reading() as link:
-            found = link.execute(_AT, {"model": model, "place": known[-1].sequence}).scalar()
-        return known if found == known[-1].digest else None
+            if link.execute(_LAST, {"model": model}).first() == at:
+                return known, True
+            found = link.execute(_AT, {"model": model, "place": at[0]}).scalar()
+        return (known if found == at[1] else []), False
 
     def _from_checkpoint(self, model: str) -> list[Entry]:
         """Return the entries of the checkpoint, each checked; none when there is none that fits.

@@ -63,7 +63,8 @@ def arm_e_process(is_challenger: ArrayLike, null_share: ArrayLike, alternative: 
     equally good is at most alpha, however often one looks (at the end of days: conversions of one day have
     no order to choose from). With 46 leads an arm and day at 4.56%, alpha 5% and a look on each of 60 days
     (seeded simulations): 1.6% false alarms; a halved rate is found in 98% (median day 20), a rate of zero on
-    day 7; half as much again, as `better`, in 86% (median day 30).
+    day 7; half as much again, as `better`, in 86% (median day 30). Conversions that come late are seen late: with 90%
+    of them within 43 days a halved rate is found in 94% (median day 34).
 
     ValueError for flags not 0 or 1, shares outside [0, 1], unequal lengths, an unknown alternative, or a
     conversion of an arm whose share was zero. Robbins 1970; Lindon, Sanden & Shirikian 2022 (arXiv

@@ -34,7 +34,8 @@ def execution_log(entries: Sequence[Entry], model: str, on: date) -> str:
         if not _noise(e.event)
     ]
     for version in reversed(list(states)):
-        lines += ["", *_version(states[version], [e for e in entries if e.event.version == version], on)]
+        own = [e for e in entries if e.event.version == version]
+        lines += ["", *_version(states[version], own, on, "It is in service." if version in split else "")]
     return "\n".join(lines) + "\n"
 
 
@@ -42,7 +43,7 @@ def _noise(event: Event) -> bool:
     return event.kind is Kind.STARTED and bool(event.phase)
 
 
-def _version(state: VersionState, entries: Sequence[Entry], on: date) -> list[str]:
+def _version(state: VersionState, entries: Sequence[Entry], on: date, standing: str) -> list[str]:
     lines = [f"## Version {state.version}", "", f"**State:** {state.state}", ""]
     attempts: dict[str, int] = {}
     started: dict[str, Event] = {}
@@ -55,7 +56,7 @@ def _version(state: VersionState, entries: Sequence[Entry], on: date) -> list[st
             lines += _phase(entry, started.get(event.phase), attempts.get(event.phase, 1), state, on)
     lines += [
         f"### {heading}\n\n{body}\n"
-        for heading, body in (("Decisions", _decisions(entries)), ("Next", next_step(state)))
+        for heading, body in (("Decisions", _decisions(entries)), ("Next", standing or next_step(state)))
     ]
     return lines
 

@@ -62,7 +62,8 @@ def step_words(stage: Stage, share: float, version: str, champion: str | None, p
         moved = f", about {people * share:,.0f} of {people:,}" if people else ""
         return [
             f"{share:.0%} of people{moved} are scored by {version}, the others by {champion}, by a salted hash",
-            f"the next list gives {share:.0%} of the places that only one version fills to {version}'s choice",
+            f"the next list (or this month's, with --replace) gives {share:.0%} of the places that only one version "
+            f"fills to {version}'s choice",
         ]
     if stage is Stage.PROMOTING:
         return [f"everybody is scored by {version}; {champion or 'nothing'} is what a rollback goes back to"]

@@ -136,8 +136,11 @@ def _population(made: Measured, run: Run, package: Package, lists: Mapping[str, 
     then = _sample(run.warehouse, f"run_{package.version}")
     if then is None and lists:
         then = _sample(run.warehouse, f"list_{next(iter(lists))}")
+    learned = set(package.trees.signature.names) | set(package.profile.categories)
+    now, then = (t if t is not None and learned <= set(t.column_names) else None for t in (now, then))
     if now is None or then is None:
-        words = "no list was built" if not lists else "the people scored are gone from the warehouse"
+        gone = "the people scored are gone from the warehouse, or were scored by another version's features"
+        words = gone if lists else "no list was built"
         names = ("psi", "missing_shift", "unseen_category_rate", "importance_shift")
         yield from (made.nothing(name, words, math.nan) for name in names)
         return
