@@ -44,9 +44,9 @@ def test_the_harm_was_true_and_so_was_the_gain(played: tuple[App, str]) -> None:
     app, _ = played
     looks = [e.event for e in app.ledger.read("leads") if e.event.phase == "monitor" and e.event.kind is Kind.JUDGED]
     bad, good = rollouts(app.entries())[1:]
-    worst = max(e.value for look in looks for e in look.evidence if e.label == f"harm_e_value[{bad.version}]")
-    assert worst > 2.99
-    ratio = [e for look in looks for e in look.evidence if e.label == f"field_rate_ratio[{good.version}]"]
+    told = [e for look in looks for e in look.evidence if e.value == e.value]
+    assert max(e.value for e in told if e.label == f"harm_e_value[{bad.version}]") > 2.99
+    ratio = [e for e in told if e.label == f"field_rate_ratio[{good.version}]"]
     assert ratio[-1].low is not None
     assert ratio[-1].low > 1
 
@@ -75,6 +75,6 @@ def test_every_moment_has_one_champion_and_every_step_forward_its_judgement(play
 def test_the_log_tells_the_story_and_everything_said_twice_changed_nothing(played: tuple[App, str]) -> None:
     app, text = played
     log = execution_log(app.entries(), "leads", END)
-    for words in ("critical alert challenger_harm", "to canary", "to rolled back", "to completed", "to sunset"):
+    for words in ("critical alert challenger_harm", "(10%) in service", "to rolled back", "to completed", "to sunset"):
         assert words in log, words
     assert "0 events more" in text

