@@ -174,12 +174,10 @@ def test_spoiled_bytes_stop_a_promotion_and_are_passed_over_by_a_rollback(
     assert (split(app), seen(app)) == ({first: 1.0}, {first})
 
 
-# A bug that stands (R4): take the mark away with the mend that is in the report.
-UNREAD = pytest.mark.xfail(strict=True, reason="R4: nobody looks whether a standby's scores have the readers' columns")
 DROPPED = (
     "drop table {0}",
     "delete from {0}",
-    pytest.param("alter table {0} rename column score to points", marks=UNREAD),
+    "alter table {0} rename column score to points",
 )
 
 

@@ -54,7 +54,7 @@ COMMANDS = st.one_of(
     st.tuples(st.just("sunset"), st.fixed_dictionaries({"version": named, "reason": reasons})),
     st.tuples(st.sampled_from(["reconcile", "lapse"]), st.just({})),
 )
-MOVES = st.sampled_from([("promote", {}), ("promote", {}), ("rollback", {"reason": "harm"})])
+VERBS = st.sampled_from(["promote", "promote", "rollback"])
 OTHERS = st.sampled_from(
     [(verb, {"reason": "stop"}) for verb in ("rollback", "reject", "hold")]
     + [("promote", {"version": name}) for name in (None, *NAMES)]
@@ -89,9 +89,10 @@ class Day(RuleBasedStateMachine):
         except ForegateError as error:
             return error
 
-    def is_calm(self, version: str) -> None:
-        """All is up and says yes, names are there, time has passed, and there is a version to go on with."""
+    def is_calm(self, version: str) -> dict[str, str]:
+        """All is up and says yes, names are there, time has passed; returned is the version to go on with."""
         world, current = self.world, active(self.world.entries())
+        version = current.version if current else version
         service = world.service
         service.moods.clear()
         service.down, service.broken, service.cold = set(), set(), set()
@@ -100,20 +101,23 @@ class Day(RuleBasedStateMachine):
         if current is None:
             world.trained(version, package=version)
         for gate in ("rate_gap", *SIGNABLE):
-            world.waived(current.version if current else version, gate, 9)
+            world.waived(version, gate, 9)
         for name in ("Grace", "Linus") if world.plan.signatures else ():
-            world.signed(current.version if current else version, name)
+            world.signed(version, name)
         if current and current.stage is Stage.HELD:
             self.give("resume", {"reason": "all is calm"})
+        return {"version": version}
 
-    @rule(version=named, times=st.integers(1, 3), name=st.sampled_from(NAMED), mood=st.sampled_from(MOODS))
-    def goes_on(self, version: str, times: int, name: str, mood: str) -> None:
+    @rule(version=named, times=st.integers(1, 3))
+    def goes_on(self, version: str, times: int) -> None:
         for _ in range(times):
-            self.is_calm(version)
-            self.give("promote", {})
-        self.is_calm(version)
+            self.give("promote", self.is_calm(version))
+
+    @rule(version=named, name=st.sampled_from(NAMED), mood=st.sampled_from(MOODS[1:]))
+    def measures_badly(self, version: str, name: str, mood: str) -> None:
+        words = self.is_calm(version)
         self.world.service.moods[name] = mood
-        self.give("promote", {})
+        self.give("promote", words)
 
     @precondition(lambda self: self.world.split)
     @rule(rule=st.sampled_from(["", "harm"]))
@@ -141,32 +145,31 @@ class Day(RuleBasedStateMachine):
         if "key" in words and not self.world.service.down:
             assert generation(self.world.entries()) == moved, again
 
-    @rule(command=MOVES, version=named, last=st.integers(0, 5), soft=st.booleans(), then=COMMANDS | st.none())
-    def is_killed(self, command: tuple[str, Any], version: str, last: int, soft: bool, then: Any) -> None:
+    @rule(verb=VERBS, version=named, last=st.integers(0, 4), soft=st.booleans(), then=COMMANDS, looks=st.booleans())
+    def is_killed(self, verb: str, version: str, last: int, soft: bool, then: tuple[str, Any], looks: bool) -> None:
         """The process dies, or is told to stop, at a step; another one does something, or only looks."""
-        self.is_calm(version)
+        words = self.is_calm(version) if verb == "promote" else {"reason": "harm"}
         steps = iter(range(10**6))
         life = Life(lambda _point: next(steps) == last)
         if soft:
             life = Life()
             life.ends = lambda _point: _stop() if next(steps) == last else False
         with suppress(Crash, KeyboardInterrupt):
-            self.give(*command, life)
-        self.give(*then) if then else self.settles()
+            self.give(verb, words, life)
+        self.settles() if looks else self.give(*then)
 
-    @rule(command=MOVES, other=OTHERS, version=named, last=st.integers(0, 8))
-    def are_raced(self, command: tuple[str, Any], other: tuple[str, Any], version: str, last: int) -> None:
-        """Between two calls of a command's service another process carries out a whole command."""
-        self.is_calm(version)
-        calls, service = iter(range(10**6)), self.world.service
+    @rule(at=st.sampled_from(["ready", "parity", "field", "publish"]), other=OTHERS, version=named)
+    def are_raced(self, at: str, other: tuple[str, Any], version: str) -> None:
+        """While a promotion measures, or is about to be shown, another process carries out a whole command."""
+        words, service = self.is_calm(version), self.world.service
 
-        def meanwhile(_name: str) -> None:
-            if next(calls) == last:
+        def meanwhile(name: str) -> None:
+            if name == at:
                 service.meanwhile = _nothing
                 self.give(*other, actor="Grace")
 
         service.meanwhile = meanwhile
-        self.give(*command)
+        self.give("promote", words)
         service.meanwhile = _nothing
 
     @rule(version=named, asks=st.booleans(), by=st.sampled_from(PEOPLE), days=st.integers(0, 9))
@@ -182,16 +185,11 @@ class Day(RuleBasedStateMachine):
     def waits(self, hours: int) -> None:
         self.world.clock.tick(hours=hours)
 
-    @rule(
-        plan=st.none() | st.sampled_from(PLANS),
-        fault=st.none() | st.sampled_from(FAULTS),
-        broken=named,
-        cold=st.booleans(),
-    )
-    def breaks(self, plan: Plan | None, fault: str | None, broken: str, cold: bool) -> None:
+    @rule(plan=st.sampled_from(PLANS), edits=st.booleans(), fault=st.sampled_from(("", *FAULTS)), cold=st.booleans())
+    def breaks(self, plan: Plan, edits: bool, fault: str, cold: bool) -> None:
         service = self.world.service
-        self.world.plan = plan or self.world.plan
-        service.down, service.broken, service.cold = {fault} - {None}, {broken} - {"v1"}, {"v1"} if cold else set()
+        self.world.plan = plan if edits else self.world.plan
+        service.down, service.broken, service.cold = {fault}, {"v2"} if cold else set(), {"v1"} if cold else set()
 
     @rule()
     def settles(self) -> None:

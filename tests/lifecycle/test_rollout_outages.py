@@ -299,8 +299,6 @@ def test_a_version_is_kept_for_the_plans_days_from_when_it_left_the_traffic(quic
     assert retire.sunset(quick.rollouts(), "v1", "gone").moved
 
 
-# A bug that stands: take the mark away with the mend that is in the report.
-@pytest.mark.xfail(strict=True, reason="R1: the undo goes by the rollout, not by the entry it could not show")
 def test_a_process_that_wakes_to_an_outage_undoes_nothing_that_came_since(quick: World) -> None:  # case 5
     quick.released("v1")
     quick.plan = CANARY
@@ -320,8 +318,6 @@ def test_a_process_that_wakes_to_an_outage_undoes_nothing_that_came_since(quick:
     assert agreed(quick) == {"v1": 0.5, "v2": 0.5}
 
 
-# A bug that stands: take the mark away with the mend that is in the report.
-@pytest.mark.xfail(strict=True, reason="R2: every undone step says that readers never saw the version")
 def test_a_version_that_readers_had_seen_is_quarantined_when_its_next_step_is_undone(quick: World) -> None:
     quick.released("v1")
     quick.plan = CANARY
@@ -336,8 +332,6 @@ def test_a_version_that_readers_had_seen_is_quarantined_when_its_next_step_is_un
     assert quarantined(quick.entries()) == {"v2"}
 
 
-# A bug that stands: take the mark away with the mend that is in the report.
-@pytest.mark.xfail(strict=True, reason="R3: nothing goes further back while readers can not be shown the last good")
 def test_a_last_good_that_can_not_be_shown_is_no_dead_end(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
     quick.released("v0", "v1", "v2")  # case 7, 10
     move = quick.readers.move

@@ -13,7 +13,7 @@ from typing import Any
 from foregate.app.field import decidable, field_of_arms
 from foregate.app.opened import App, schema_of
 from foregate.app.parity import compared
-from foregate.cases.leads.scoring import score_population
+from foregate.cases.leads.scoring import SCORE_COLUMNS, score_population
 from foregate.cases.leads.work import SCORES
 from foregate.core.errors import ForegateError, OutsideError
 from foregate.core.event import Entry, Event
@@ -94,7 +94,9 @@ class LeadsService(Readers):
         faults = [self._broken(version, lambda _folder, _digest: self.app.package(version))]
         with self.patiently() as engine:
             table = f"{schema_of(version)}.{SCORES}"
-            faults.append("" if engine.exists(table) and engine.count(table) else f"{table} is not there, or empty")
+            there = set(engine.columns(table)) if engine.exists(table) else set()
+            lacks = ", ".join(sorted(SCORE_COLUMNS - there))
+            faults.append(f"{table} lacks {lacks}" if lacks else "" if engine.count(table) else f"{table} is empty")
         found = [f for f in faults if f]
         words = "; ".join(found) or "bytes, load, golden rows and scores in place"
         return Evidence("standby_faults", len(found), 2, self.on(), "package", subject=version, words=words)

@@ -29,7 +29,8 @@ def leaving_rollout(entries: Sequence[Entry], version: str | None) -> Rollout | 
 def check_alone(entries: Sequence[Entry], leaving: Rollout) -> None:
     """Raise NotAllowedError while another version has a share: which of the two is to go must be said one at a time."""
     current = active(entries)
-    if current is not None and current.served_at is not None and current.began != leaving.began:
+    in_traffic = current is not None and current.served_at is not None and current.stage not in BACKWARD
+    if current is not None and in_traffic and current.began != leaving.began:
         raise NotAllowedError(
             f"rollback of {leaving.version}",
             found=f"{current.version} with {current.share:.0%} of people",

@@ -231,10 +231,10 @@ class Mover:
         except ConflictError:
             raise
         except BaseException as error:
-            self._undo(rollout, f"{type(error).__name__}: {error}")
+            self._undo(served, rollout, f"{type(error).__name__}: {error}")
             raise
         if judged.event.judgements[0].result is not Result.PASS:
-            self._undo(rollout, evidence.words)
+            self._undo(served, rollout, evidence.words)
             raise NotAllowedError(
                 f"what readers see after {rollout.version} was moved",
                 found=evidence.words,
@@ -254,18 +254,19 @@ class Mover:
                 then="Somebody moved it since; look at `foregate status`.",
             )
 
-    def _undo(self, rollout: Rollout, why: str) -> None:
+    def _undo(self, served: Entry, rollout: Rollout, why: str) -> None:
         """Roll back a move that readers can not see; before the first release that takes everything out of service."""
         failed = Event(Kind.FAILED, self.clock(), self.model, rollout.version, self.actor, PROBE, reason=why[:2000])
         self.ledger.add(failed)
         entries = self.entries()
         at = pointer(entries)
-        if at is None or at.event.detail.get("rollout") != rollout.began:
+        if at is None or at.sequence != served.sequence:
             return
+        steps = [e for e in self.rollout(rollout.began).moves if e.event.kind is Kind.SERVED]
         first = not [v for v in good_versions(entries) if v != rollout.version]
         why = f"readers could not be shown {rollout.version}"
         with suppress(NotAllowedError):  # nothing intact to go back to: the next reconcile goes forward
-            self.rollback(why, rollout.version, withdraw=first, unseen=True)
+            self.rollback(why, rollout.version, withdraw=first, unseen=len(steps) == 1)
 
     def _see_back(self, served: Entry, began: int) -> Outcome:
         """Return the outcome after readers were shown what was rolled back to, or it was noted that they were not."""
@@ -285,6 +286,10 @@ class Mover:
         if rollout.stage is not Stage.ROLLED_BACK:
             detail = {"seconds": seconds, "generation": served.sequence}
             self._move(rollout, Stage.ROLLED_BACK, generation(self.entries()), evidence=(probe,), detail=detail)
+        for other in rollouts(self.entries()):
+            if other.stage in (Stage.ROLLING_BACK, Stage.UNVERIFIED):
+                why = f"readers see event {served.sequence}, which came after"
+                self._move(other, Stage.ROLLED_BACK, generation(self.entries()), why)
         return Outcome(self.rollout(began), moved=True, words=words)
 
     def _unverified(self, began: int, why: str, evidence: Sequence[Evidence] = ()) -> Outcome:

@@ -22,6 +22,7 @@ from foregate.warehouse.profile import literal
 from foregate.warehouse.sources import view_name
 
 POPULATION_SPINE, POPULATION_FEATURES = "population_spine", "population_features"
+SCORE_COLUMNS = frozenset({SUBJECT, "unit_id", "as_of", "tier", "margin", "score", "percentile", "version"})
 
 
 def own_columns(settings: LeadsSettings) -> tuple[str, ...]:
