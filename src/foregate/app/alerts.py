@@ -32,9 +32,13 @@ def rows_of(app: App) -> list[dict[str, Any]]:
     events = [e.event for e in app.entries()]
     states = standing(events, version)
     rules = {rule.name: rule for rule in rules_of(app.project.declared.alerts, str(app.project.file))}
+    looks = list(monitored(events, version))
+    measured = {e.name for e in looks[-1][1]} if looks else set()
     found = []
     for label, alert in states.items():
         rule = rules.get(alert.rule)
+        blind = rule is not None and rule.evidence not in measured
+        unmeasured = f"the last look did not measure {rule.evidence}" if rule and blind else ""
         muted = f"muted by {alert.inhibited_by}" if alert.inhibited_by else ""
         silent = f"silenced until {alert.silenced_until}" if alert.silenced_until else ""
         found.append(
@@ -45,7 +49,9 @@ def rows_of(app: App) -> list[dict[str, Any]]:
                 "since": str(alert.since or ""),
                 "reading": str(alert.reading),
                 "seen": str(alert.seen or ""),
-                "note": "; ".join(p for p in (muted, silent, rule.wanted() if rule else "no longer a rule") if p),
+                "note": "; ".join(
+                    p for p in (muted, silent, unmeasured, rule.wanted() if rule else "no longer a rule") if p
+                ),
             }
         )
     return found
@@ -82,17 +88,18 @@ def silence(app: App, rule: str, by: str, reason: str, until: date) -> Event:
     return app.ledger.add(event).event
 
 
-def replayed(app: App, first: date | None, last: date | None) -> list[Transition]:
-    """Return what today's rules would have told: over the days given, measured anew from the data as known then.
+def replayed(app: App, first: date | None, last: date | None) -> tuple[int, list[Transition]]:
+    """Return over how many looks, and what today's rules would have told in them.
 
-    Without days, over the looks the monitor left in the ledger.
+    With days, each is measured anew from the data as known then; without, the looks are those in the ledger.
     """
     rules = rules_of(app.project.declared.alerts, str(app.project.file))
     version = _in_service(app)
     if first is None:
-        return replay(rules, monitored((e.event for e in app.ledger.read(MODEL)), version))
-    until = last or app.clock().date()
-    return replay(rules, [(day, _measured(app, version, day)) for day in _days(first, until)])
+        looks = list(monitored((e.event for e in app.ledger.read(MODEL)), version))
+        return len(looks), replay(rules, looks)
+    days = _days(first, last or app.clock().date())
+    return len(days), replay(rules, [(day, _measured(app, version, day)) for day in days])
 
 
 def budgeted(app: App, runs: int = RUNS, multiplier: float = 1.0) -> tuple[list[Noise], Volume]:

@@ -69,9 +69,7 @@ def status(
     part, alerts = roles(entries, states), open_alerts(app)
     last = next(iter(rollouts(entries)[::-1]), None)
     if as_json:
-        from foregate.cli.rollouts import rollout_data
-
-        told: dict[str, Any] = {"rollout": rollout_data(last) if last else None, "served": dict(split), "roles": part}
+        told: dict[str, Any] = {"rollout": _rollout_data(app, last), "served": dict(split), "roles": part}
         told |= {"alerts": [e.sentence() for e in alerts], "versions": [_version_data(s) for s in states.values()]}
         data(told)
         return
@@ -90,6 +88,15 @@ def status(
     newest = list(states.values())[-1]
     if newest.version not in split and not (last and last.version == newest.version):
         _show_newest(newest)
+
+
+def _rollout_data(app: App, last: Rollout | None) -> dict[str, Any] | None:
+    from foregate.app.promotion import rollouts_of
+    from foregate.cli.rollouts import rollout_data
+
+    if last is None:
+        return None
+    return rollout_data(last) | {"waits": rollouts_of(app).waits(last) if last.is_open else ""}
 
 
 def _show_newest(newest: VersionState) -> None:

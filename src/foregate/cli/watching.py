@@ -74,13 +74,13 @@ def replay_rules(context: typer.Context, first: From = None, last: To = None, as
     """Show what today's rules would have told over past days."""
     from foregate.app.alerts import replayed
 
-    found = replayed(app_of(context), day_of(first), day_of(last))
+    looks, found = replayed(app_of(context), day_of(first), day_of(last))
     if as_json:
         data([t._asdict() for t in found])
         return
     for t in found:
         typer.echo(f"{t.day}  {t.what:<9} {t.rule}{' (muted by another)' if t.muted else ''}")
-    say(f"{len(found)} transitions")
+    say(f"{len(found)} transitions in {looks} looks of the version in service")
 
 
 @alerts.command("budget")
