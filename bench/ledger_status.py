@@ -20,11 +20,11 @@ def _cpu() -> float:
 def look(folder: Path, *, whole: bool) -> dict[str, Any]:
     """Return seconds of importing and of reading the ledger, and what was found there."""
     began, spent = time.perf_counter(), _cpu()
-    from foregate.app import App
+    from foregate.app.leads import Leads
     from foregate.core.folds import served
 
     imported, imported_cpu = time.perf_counter(), _cpu()
-    app = App(folder)
+    app = Leads(folder)
     if whole:
         found = {"events": sum(1 for _ in app.ledger.read("leads"))}
     else:

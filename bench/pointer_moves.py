@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench.timing import job
 from bench.turns import answer
-from foregate.app import App
+from foregate.app.leads import Leads
+from foregate.app.leads.service import LeadsService
 from foregate.app.opened import schema_of
-from foregate.app.service import LeadsService
 from foregate.app.starting import lay_project
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.work import SCORES
@@ -74,10 +74,10 @@ def in_service(folder: Path) -> None:
     answer(back, bring, rows=ROWS)
 
 
-def _project(folder: Path) -> App:
+def _project(folder: Path) -> Leads:
     """Return a project with two versions: packages of a megabyte, and as many scores as the seeds' prospects."""
     lay_project(folder / "project")
-    app = App(folder / "project", "sam")
+    app = Leads(folder / "project", "sam")
     for version in VERSIONS:
         digest = artifacts.write(folder / "project" / "artifacts" / version, {"model.ubj": os.urandom(2**20)})
         package = Evidence("package_digest", 1, 1, app.clock().date(), "bench", subject=digest)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench.timing import peak_mb
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.lifecycle.walk import Step
 
 
@@ -25,7 +25,7 @@ def run(folder: Path) -> dict[str, object]:
             phases[step.phase] = round(step.seconds, 2)
 
     began = time.perf_counter()
-    state = App(folder).run(watch=watch)
+    state = Leads(folder).run(watch=watch)
     took = time.perf_counter() - began
     phases = {"sources": round(took - sum(phases.values()), 2), **phases}
     return {"state": str(state.state), "seconds": round(took, 2), "phases": phases, "peak_mb": peak_mb()}

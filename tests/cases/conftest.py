@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.app.promotion import promote, waive
 from foregate.app.starting import lay_project
 from foregate.core.folds import VersionState
@@ -62,8 +62,8 @@ def features(folder: Path, extra: str) -> None:
     (folder / FEATURES).write_text(f"select channel, company_size, {extra} from leads")
 
 
-def opened(folder: Path) -> App:
-    return App(folder, actor="tester", clock=lambda: NOW)
+def opened(folder: Path) -> Leads:
+    return Leads(folder, actor="tester", clock=lambda: NOW)
 
 
 def open_gates(state: VersionState) -> dict[str, Result]:
@@ -71,7 +71,7 @@ def open_gates(state: VersionState) -> dict[str, Result]:
     return {j.label: j.result for e in judged for j in e.judgements if j.result is not Result.PASS}
 
 
-def accepted(app: App) -> VersionState:
+def accepted(app: Leads) -> VersionState:
     """Run, and accept every gate that asks for it."""
     state = app.run()
     for phase in list(state.phases.values()):
@@ -81,7 +81,7 @@ def accepted(app: App) -> VersionState:
     return app.find(state.version)
 
 
-def in_service(folder: Path) -> App:
+def in_service(folder: Path) -> Leads:
     app = opened(folder)
     promote(app, accepted(app).version)
     return app
@@ -104,7 +104,7 @@ def people(count: int, name: str = "{}", **more: str) -> list[Row]:
     ]
 
 
-def spoiled(app: App, people_now: list[Row]) -> App:
+def spoiled(app: Leads, people_now: list[Row]) -> Leads:
     write(app.project.path("data/people.csv"), people_now)
     return opened(app.project.folder)
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from foregate.app.half_year import END, START, play
-from foregate.app.opened import App
+from foregate.app.leads import Leads
+from foregate.app.leads.half_year import END, START, play
 from foregate.app.promotion import in_service_at
 from foregate.core.event import Entry, Kind
 from foregate.core.rollout import Role, Stage, champion_at, moment_of, roles, rollouts
@@ -14,19 +14,19 @@ from foregate.report.log import execution_log
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, str]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Leads, str]:
     """The demo's half year, played once, with what it printed."""
     folder = tmp_path_factory.mktemp("half") / "project"
     console = Console(file=io.StringIO(), width=200, record=True)
     assert play(folder, 42, console) == 0
-    return App(folder), console.export_text()
+    return Leads(folder), console.export_text()
 
 
-def moves(app: App) -> list[Entry]:
+def moves(app: Leads) -> list[Entry]:
     return [e for e in app.ledger.read("leads") if e.event.kind in (Kind.MOVED, Kind.SERVED)]
 
 
-def test_a_version_that_misleads_is_rolled_back_by_itself_and_a_better_one_stays(played: tuple[App, str]) -> None:
+def test_a_version_that_misleads_is_rolled_back_by_itself_and_a_better_one_stays(played: tuple[Leads, str]) -> None:
     app, text = played
     first, bad, good = rollouts(app.entries())
     assert [r.stage for r in (first, bad, good)] == [Stage.COMPLETED, Stage.ROLLED_BACK, Stage.COMPLETED]
@@ -40,7 +40,7 @@ def test_a_version_that_misleads_is_rolled_back_by_itself_and_a_better_one_stays
     assert part == {first.version: Role.STANDBY, bad.version: Role.SUNSET, good.version: Role.CHAMPION}
 
 
-def test_the_harm_was_true_and_so_was_the_gain(played: tuple[App, str]) -> None:
+def test_the_harm_was_true_and_so_was_the_gain(played: tuple[Leads, str]) -> None:
     app, _ = played
     looks = [e.event for e in app.ledger.read("leads") if e.event.phase == "monitor" and e.event.kind is Kind.JUDGED]
     bad, good = rollouts(app.entries())[1:]
@@ -51,7 +51,7 @@ def test_the_harm_was_true_and_so_was_the_gain(played: tuple[App, str]) -> None:
     assert ratio[-1].low > 1
 
 
-def test_every_moment_has_one_champion_and_every_step_forward_its_judgement(played: tuple[App, str]) -> None:
+def test_every_moment_has_one_champion_and_every_step_forward_its_judgement(played: tuple[Leads, str]) -> None:
     app, _ = played
     entries = list(app.ledger.read("leads"))
     by_place = {e.sequence: e for e in entries}
@@ -72,7 +72,7 @@ def test_every_moment_has_one_champion_and_every_step_forward_its_judgement(play
     assert last.event.split == {rollouts(entries)[-1].version: 1.0}
 
 
-def test_the_log_tells_the_story_and_everything_said_twice_changed_nothing(played: tuple[App, str]) -> None:
+def test_the_log_tells_the_story_and_everything_said_twice_changed_nothing(played: tuple[Leads, str]) -> None:
     app, text = played
     log = execution_log(app.entries(), "leads", END)
     for words in ("critical alert challenger_harm", "(10%) in service", "to rolled back", "to completed", "to sunset"):

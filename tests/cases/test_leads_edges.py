@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from foregate.app import App
-from foregate.app.promotion import VIEW, promote
+from foregate.app.leads import Leads
+from foregate.app.leads.case import VIEW
+from foregate.app.promotion import promote
 from foregate.core.errors import DataError, FeatureError, ForegateError, OutsideError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import State, served
@@ -217,7 +218,7 @@ def test_nothing_is_in_service_when_the_warehouse_could_not_be_opened(
         raise OutsideError("warehouse", found="a lock", wanted="none", then="Wait.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(App, "warehouse", held)
+        patch.setattr(Leads, "warehouse", held)
         with pytest.raises(OutsideError):
             promote(app, state.version)
     assert not served(e.event for e in app.entries())

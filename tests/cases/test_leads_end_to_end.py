@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foregate.app import App
-from foregate.app.lists import build_list, explain_lead
+from foregate.app.leads import Leads
+from foregate.app.leads.lists import build_list, explain_lead
 from foregate.app.promotion import promote, sign, waive
 from foregate.app.starting import lay_demo
 from foregate.cases.leads.world import DEMO, Scale, Trap
@@ -25,9 +25,9 @@ SMALL = Scale(leads=20_000, people=48_000, employment=200_000, firms=3_500, mont
 NOW = datetime(2025, 11, 3, 9, 0, tzinfo=UTC)
 
 
-def laid(folder: Path, trap: Trap | None = None, *, signal: bool = True, scale: Scale = SMALL) -> App:
+def laid(folder: Path, trap: Trap | None = None, *, signal: bool = True, scale: Scale = SMALL) -> Leads:
     lay_demo(folder, scale, 42, AS_OF, trap, signal=signal)
-    return App(folder, actor="tester", clock=lambda: NOW)
+    return Leads(folder, actor="tester", clock=lambda: NOW)
 
 
 def open_gates(state: VersionState) -> dict[str, Result]:
@@ -35,7 +35,7 @@ def open_gates(state: VersionState) -> dict[str, Result]:
     return {j.label: j.result for e in judged for j in e.judgements if j.result is not Result.PASS}
 
 
-def accept_all(app: App, state: VersionState) -> VersionState:
+def accept_all(app: Leads, state: VersionState) -> VersionState:
     for phase in state.phases.values():
         for j in phase.judged.judgements if phase.judged else ():
             if j.result is not Result.PASS and j.gate.effect == "sign_off":
@@ -46,7 +46,7 @@ def accept_all(app: App, state: VersionState) -> VersionState:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> App:
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Leads:
     app = laid(tmp_path_factory.mktemp("honest"), scale=DEMO)
     state = app.run(AS_OF)
     assert state.state in {*PROMOTABLE, State.AWAITS}, open_gates(state)
@@ -55,7 +55,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> App:
     return app
 
 
-def test_an_honest_world_reaches_production_and_its_interval_holds_the_known_truth(honest: App) -> None:
+def test_an_honest_world_reaches_production_and_its_interval_holds_the_known_truth(honest: Leads) -> None:
     state = next(iter(honest.states().values()))
     assert state.state in PROMOTABLE
     with honest.warehouse(f"run_{state.version}") as engine:
@@ -75,38 +75,38 @@ def test_an_honest_world_reaches_production_and_its_interval_holds_the_known_tru
     assert auc.value > 0.65
 
 
-def test_a_version_is_judged_once_and_a_second_run_changes_nothing(honest: App) -> None:
+def test_a_version_is_judged_once_and_a_second_run_changes_nothing(honest: Leads) -> None:
     before = honest.entries()
     state = honest.run(AS_OF)
     assert state.version == next(iter(honest.states()))
     assert [e.digest for e in honest.entries()] == [e.digest for e in before]
 
 
-def test_a_gate_can_not_be_moved_after_the_fact(honest: App) -> None:
+def test_a_gate_can_not_be_moved_after_the_fact(honest: Leads) -> None:
     file = honest.project.file
     original = file.read_text()
     file.write_text(original + "\n[leads.gates.auc_roc]\nat_least = 0.5\n")
     try:
-        moved = App(honest.project.folder, actor="tester", clock=lambda: NOW)
+        moved = Leads(honest.project.folder, actor="tester", clock=lambda: NOW)
         with pytest.raises(NotAllowedError, match="can not be moved after the fact"):
             moved.run(AS_OF)
     finally:
         file.write_text(original)
 
 
-def test_test_rows_are_opened_once_and_the_ledger_says_so(honest: App) -> None:
+def test_test_rows_are_opened_once_and_the_ledger_says_so(honest: Leads) -> None:
     opened = [e.event for e in honest.entries() if e.event.kind is Kind.OPENED]
     assert len(opened) == 1
     assert opened[0].detail == {"window": "2025-06-04..2025-09-01", "reading": 1}
 
 
-def test_promoting_again_has_no_second_effect(honest: App) -> None:
+def test_promoting_again_has_no_second_effect(honest: Leads) -> None:
     before = len(honest.entries())
     promote(honest, next(iter(honest.states())))
     assert len(honest.entries()) == before
 
 
-def test_the_list_is_exact_repeatable_and_every_person_has_a_reason(honest: App) -> None:
+def test_the_list_is_exact_repeatable_and_every_person_has_a_reason(honest: Leads) -> None:
     first = build_list(honest, AS_OF)
     people = first.built.people
     assert people.num_rows == 2_800
@@ -127,7 +127,7 @@ def test_the_list_is_exact_repeatable_and_every_person_has_a_reason(honest: App)
     assert pq.read_table(first.files[1]).num_rows == 2_800
 
 
-def test_explain_says_the_rule_that_kept_a_person_out_and_reasons_with_their_sign(honest: App) -> None:
+def test_explain_says_the_rule_that_kept_a_person_out_and_reasons_with_their_sign(honest: Leads) -> None:
     built = build_list(honest, AS_OF).built
     out = next(d for d in built.decisions.to_pylist() if d["decision"] == "disagreement")
     found = explain_lead(honest, str(out["person_id"]))
@@ -138,7 +138,7 @@ def test_explain_says_the_rule_that_kept_a_person_out_and_reasons_with_their_sig
         explain_lead(honest, "999999999")
 
 
-def test_a_source_recoded_after_the_promotion_stops_the_list_and_is_named(honest: App) -> None:
+def test_a_source_recoded_after_the_promotion_stops_the_list_and_is_named(honest: Leads) -> None:
     path = honest.project.path("data/person_snapshot.parquet")
     original = path.read_bytes()
     changed = pq.read_table(path)
@@ -155,12 +155,12 @@ def test_a_source_recoded_after_the_promotion_stops_the_list_and_is_named(honest
     assert len([e for e in honest.entries() if e.event.kind is Kind.LISTED]) == listed
 
 
-def test_a_source_that_stopped_arriving_stops_the_list(honest: App) -> None:
+def test_a_source_that_stopped_arriving_stops_the_list(honest: Leads) -> None:
     with pytest.raises(ForegateError, match=r"stale_days\[leads\]"):
         build_list(honest, AS_OF + timedelta(days=40))
 
 
-def test_a_lead_id_finds_its_person(honest: App) -> None:
+def test_a_lead_id_finds_its_person(honest: Leads) -> None:
     build_list(honest, AS_OF)
     with honest.warehouse() as engine:
         lead, person = engine.rows(
@@ -169,7 +169,7 @@ def test_a_lead_id_finds_its_person(honest: App) -> None:
     assert explain_lead(honest, str(lead))["decision"]["person_id"] == person
 
 
-def test_the_log_tells_every_attempt_from_the_ledger_alone(honest: App) -> None:
+def test_the_log_tells_every_attempt_from_the_ledger_alone(honest: Leads) -> None:
     text = execution_log(honest.entries(), "leads", NOW.date())
     for phase in (
         "dates",
@@ -188,13 +188,13 @@ def test_the_log_tells_every_attempt_from_the_ledger_alone(honest: App) -> None:
     assert "in service" in text.lower()
 
 
-def test_a_retrained_candidate_is_compared_with_the_champion_on_the_same_rows(honest: App) -> None:
+def test_a_retrained_candidate_is_compared_with_the_champion_on_the_same_rows(honest: Leads) -> None:
     champion = next(iter(honest.states()))
     file = honest.project.file
     original = file.read_text()
     file.write_text(original.replace("seed = 42", "seed = 43"))
     try:
-        challenger = App(honest.project.folder, actor="tester", clock=lambda: NOW).run(AS_OF)
+        challenger = Leads(honest.project.folder, actor="tester", clock=lambda: NOW).run(AS_OF)
     finally:
         file.write_text(original)
     judged = challenger.phases["validate"].judged

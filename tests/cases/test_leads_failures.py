@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from foregate.app.lists import build_list
+from foregate.app.leads.lists import build_list
 from foregate.core.errors import DataError
 from foregate.core.gate import Result
 from foregate.modeling import explanations

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from foregate.app import App
-from foregate.app.lists import build_list, explain_lead
+from foregate.app.leads import Leads
+from foregate.app.leads.lists import build_list, explain_lead
 from foregate.core.errors import ConfigurationError, DataError, ForegateError
 from foregate.core.event import Kind
 
@@ -16,7 +16,7 @@ Row = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def text_app(company: Any, tmp_path_factory: pytest.TempPathFactory) -> App:
+def text_app(company: Any, tmp_path_factory: pytest.TempPathFactory) -> Leads:
     """A project whose ids are text, with people of their own, one of whose names has a quote."""
     folder = tmp_path_factory.mktemp("it's a folder") / "my leads"
     company.lay(folder, change=lambda row: {**row, "lead_id": f"00Q{int(row['lead_id']):06d}"})
@@ -24,7 +24,7 @@ def text_app(company: Any, tmp_path_factory: pytest.TempPathFactory) -> App:
     return company.in_service(folder)
 
 
-def test_text_ids_go_through_list_and_explanation(company: Any, text_app: App) -> None:
+def test_text_ids_go_through_list_and_explanation(company: Any, text_app: Leads) -> None:
     built = build_list(text_app).built
     ids = built.people.column("person_id").to_pylist()
     assert len(set(ids)) == 25
@@ -34,12 +34,12 @@ def test_text_ids_go_through_list_and_explanation(company: Any, text_app: App) -
 
 
 @pytest.mark.parametrize("name", ["a b", "../../x", "x'; drop table y; --", "a.b", "A"])
-def test_a_list_name_is_letters_digits_and_underscores(company: Any, name: str, text_app: App) -> None:
+def test_a_list_name_is_letters_digits_and_underscores(company: Any, name: str, text_app: Leads) -> None:
     with pytest.raises(ConfigurationError, match="--name"):
         build_list(text_app, name=name)
 
 
-def test_people_doubled_after_the_promotion_are_refused_whatever_their_ids(company: Any, text_app: App) -> None:
+def test_people_doubled_after_the_promotion_are_refused_whatever_their_ids(company: Any, text_app: Leads) -> None:
     once = company.people(400, "P'{:04d}")
     try:
         with pytest.raises(DataError, match="on several rows"):
@@ -48,7 +48,7 @@ def test_people_doubled_after_the_promotion_are_refused_whatever_their_ids(compa
         company.spoiled(text_app, once)
 
 
-def test_people_without_an_id_are_refused_and_not_lost(company: Any, text_app: App) -> None:
+def test_people_without_an_id_are_refused_and_not_lost(company: Any, text_app: Leads) -> None:
     once = company.people(400, "P'{:04d}")
     try:
         with pytest.raises(DataError, match="without an id"):
@@ -57,7 +57,7 @@ def test_people_without_an_id_are_refused_and_not_lost(company: Any, text_app: A
         company.spoiled(text_app, once)
 
 
-def test_a_refused_list_leaves_the_one_before_it_whole(company: Any, text_app: App) -> None:
+def test_a_refused_list_leaves_the_one_before_it_whole(company: Any, text_app: Leads) -> None:
     build_list(text_app)
     tables = ("lead_scores", "population_features", "list_people", "list_decisions", "list_waterfall")
 
@@ -76,7 +76,7 @@ def test_a_refused_list_leaves_the_one_before_it_whole(company: Any, text_app: A
     assert prints() == before
 
 
-def test_the_last_list_in_the_ledger_is_the_one_in_the_tables(company: Any, text_app: App) -> None:
+def test_the_last_list_in_the_ledger_is_the_one_in_the_tables(company: Any, text_app: Leads) -> None:
     file = text_app.project.file
     original, first = file.read_text(), build_list(text_app)
     company.replaced(file, "firm_cap = 50", "firm_cap = 50\nassignment_tolerance = 0.5")
@@ -100,7 +100,7 @@ def test_the_last_list_in_the_ledger_is_the_one_in_the_tables(company: Any, text
     ],
 )
 def test_a_list_of_other_tiers_than_were_priced_is_refused(
-    company: Any, file: str, old: str, new: str, text_app: App
+    company: Any, file: str, old: str, new: str, text_app: Leads
 ) -> None:
     path = text_app.project.path(file)
     original = path.read_text()

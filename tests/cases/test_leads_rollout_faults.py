@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
-from foregate.app import App, service
-from foregate.app.promotion import VIEW, promote, rollback, rollouts_of, sunset
+from foregate.app import readers
+from foregate.app.leads import Leads
+from foregate.app.leads.case import VIEW
+from foregate.app.promotion import promote, rollback, rollouts_of, sunset
 from foregate.cases.leads.work import SCORES
 from foregate.cli import main
 from foregate.core.errors import ForegateError, NotAllowedError, OutsideError
@@ -27,13 +29,13 @@ KILLED = """
 import json, os, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.app.promotion import rollouts_of
 
 for folder, verb, words, point in json.loads(sys.argv[1]):
     child = os.fork()
     if child == 0:
-        app = App(Path(folder), actor="tester", clock=lambda: datetime(2025, 11, 3, 9, tzinfo=UTC))
+        app = Leads(Path(folder), actor="tester", clock=lambda: datetime(2025, 11, 3, 9, tzinfo=UTC))
         mover = rollouts_of(app)
         mover.boundary = lambda reached: os.kill(os.getpid(), 9) if reached == point else None
         getattr(mover, verb)(*words)
@@ -74,11 +76,11 @@ def laid(company: Any, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def opened(company: Any, laid: Project, tmp_path: Path) -> Iterator[Callable[..., App]]:
+def opened(company: Any, laid: Project, tmp_path: Path) -> Iterator[Callable[..., Leads]]:
     """Open a copy of the project."""
     apps = []
 
-    def open_copy(name: str = "copy", source: Path = laid.folder) -> App:
+    def open_copy(name: str = "copy", source: Path = laid.folder) -> Leads:
         shutil.copytree(source, tmp_path / name)
         apps.append(company.opened(tmp_path / name))
         return apps[-1]
@@ -89,22 +91,22 @@ def opened(company: Any, laid: Project, tmp_path: Path) -> Iterator[Callable[...
 
 
 @pytest.fixture
-def app(opened: Callable[..., App]) -> App:
+def app(opened: Callable[..., Leads]) -> Leads:
     return opened()
 
 
-def seen(app: App) -> set[str]:
+def seen(app: Leads) -> set[str]:
     """The versions that readers see."""
     with app.warehouse() as engine:
         return {v for (v,) in engine.rows(f"select distinct version from {VIEW}")} if engine.exists(VIEW) else set()
 
 
-def split(app: App) -> dict[str, float]:
+def split(app: Leads) -> dict[str, float]:
     at = pointer(app.entries())
     return dict(at.event.split or {}) if at else {}
 
 
-def held_by_another(app: App) -> "subprocess.Popen[str]":
+def held_by_another(app: Leads) -> "subprocess.Popen[str]":
     path = str(app.project.folder / "warehouse.duckdb")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, path], **pipes)
@@ -118,7 +120,7 @@ def let_go(holder: "subprocess.Popen[str]") -> None:
 
 
 def test_killed_at_a_step_readers_see_the_old_or_the_new_and_the_next_look_makes_it_good(
-    opened: Callable[..., App], laid: Project
+    opened: Callable[..., Leads], laid: Project
 ) -> None:  # 1
     _, old, new = laid.versions
     points = ["promoting: served", "published", "probed"]
@@ -156,7 +158,7 @@ SPOILS = {missing: "no such file", truncated: "bytes other than", registered_aga
 
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_spoiled_bytes_stop_a_promotion_and_are_passed_over_by_a_rollback(
-    app: App, laid: Project, spoil: Callable[[Path], None]
+    app: Leads, laid: Project, spoil: Callable[[Path], None]
 ) -> None:  # 7, 17
     first, old, new = laid.versions
     packages = app.project.path("artifacts")
@@ -183,7 +185,7 @@ DROPPED = (
 
 @pytest.mark.parametrize("statement", DROPPED)
 def test_over_a_standby_that_could_not_serve_nothing_is_promoted_that_could_not_be_taken_back(
-    app: App, laid: Project, statement: str
+    app: Leads, laid: Project, statement: str
 ) -> None:  # 8
     _, old, new = laid.versions
     for version in (new, old):
@@ -206,9 +208,9 @@ def test_over_a_standby_that_could_not_serve_nothing_is_promoted_that_could_not_
 
 
 def test_a_warehouse_that_another_program_holds_is_named_and_nothing_is_half_done(
-    app: App, laid: Project, monkeypatch: pytest.MonkeyPatch
+    app: Leads, laid: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # 10
-    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(readers, "PATIENCE_SECONDS", 0.3)
     length = len(app.entries())
     holder = held_by_another(app)
     try:
@@ -222,10 +224,10 @@ def test_a_warehouse_that_another_program_holds_is_named_and_nothing_is_half_don
 
 
 def test_a_rollback_while_the_warehouse_is_held_is_recorded_and_finished_later(
-    app: App, laid: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    app: Leads, laid: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:  # 9
     first, old, _ = laid.versions
-    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(readers, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setenv("NO_COLOR", "1")
 
     def foregate(*words: str) -> int:
@@ -249,7 +251,7 @@ def test_a_rollback_while_the_warehouse_is_held_is_recorded_and_finished_later(
     assert seen(app) == {first}
 
 
-def test_a_first_release_is_withdrawn_only_when_somebody_says_so(opened: Callable[..., App], laid: Project) -> None:
+def test_a_first_release_is_withdrawn_only_when_somebody_says_so(opened: Callable[..., Leads], laid: Project) -> None:
     app = opened("first", laid.first)  # 21
     with pytest.raises(NotAllowedError, match="--withdraw"):
         rollback(app, "harm done")
@@ -260,7 +262,7 @@ def test_a_first_release_is_withdrawn_only_when_somebody_says_so(opened: Callabl
         assert not engine.exists(VIEW)
 
 
-def test_a_view_on_a_versions_own_tables_keeps_it_from_being_packed_away(app: App, laid: Project) -> None:  # 22
+def test_a_view_on_a_versions_own_tables_keeps_it_from_being_packed_away(app: Leads, laid: Project) -> None:  # 22
     first, old, new = laid.versions
     with app.warehouse() as engine:
         engine.rows("create schema crm")

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.cases.leads.world import Scale, Unfolding, lay_variant
 from foregate.cases.leads.world.truth import Effects
 
@@ -329,6 +329,6 @@ def test_every_variant_can_be_run_on_the_world(tmp_path: Path) -> None:
     unfolding().write(folder / "data", START)
     for name, features in (("first", False), ("bad", True), ("good", False)):
         lay_variant(folder, name)
-        compiled = App(folder).check(START)
+        compiled = Leads(folder).compiled(START)
         assert ("attended_webinar" in compiled.features) is features
         assert {"tenure_months", "prior_firms", "is_wirehouse"} <= set(compiled.features)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.core.event import Kind
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Judgement, Result
@@ -28,7 +28,7 @@ ASKED = {  # what a person must answer for before this version serves
 }
 
 
-def example(into: Path, *planted: str) -> App:
+def example(into: Path, *planted: str) -> Leads:
     """A copy of the example, the data where it expects them; `planted` columns are declared as known at contact."""
     folder = into / "main" / "examples" / "bank_marketing"
     keep_out = shutil.ignore_patterns("artifacts", "*.duckdb*", "*.sqlite*", "lists")
@@ -40,7 +40,7 @@ def example(into: Path, *planted: str) -> App:
         )
         for file in ("features/contact.sql", "sources/call_list.sql"):
             swap(folder / file, "  euribor_3m\n", f"  euribor_3m,\n  {column}\n")
-    return App(folder, actor="tester")
+    return Leads(folder, actor="tester")
 
 
 def swap(file: Path, before: str, after: str) -> None:
@@ -63,7 +63,7 @@ def digest(state: VersionState) -> str:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, VersionState]:
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Leads, VersionState]:
     app = example(tmp_path_factory.mktemp("base"))
     return app, app.run()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foregate.app import App
+from foregate.app.leads import Leads
 from foregate.core.event import Kind
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Judgement, Result
@@ -16,7 +16,7 @@ DATA = ROOT.parent / "shared" / "data" / "hotel_bookings" / "hotel_bookings.csv.
 pytestmark = pytest.mark.skipif(not DATA.is_file(), reason=f"the hotels' bookings are not on this machine: no {DATA}")
 
 
-def example(into: Path, *planted: str) -> App:
+def example(into: Path, *planted: str) -> Leads:
     """A copy of the example, the data where it expects them; `planted` columns are declared as known at contact."""
     folder = into / "main" / "examples" / "hotel_bookings"
     keep_out = shutil.ignore_patterns("artifacts", "*.duckdb*", "*.sqlite*", "lists")
@@ -27,7 +27,7 @@ def example(into: Path, *planted: str) -> App:
         swap(folder / "foregate.toml", last, f'{last}\n{column} = "at contact"')
         for file in ("features/contact.sql", "sources/standing_bookings.sql"):
             swap(folder / file, "  reserved_room_type\n", f"  reserved_room_type,\n  {column}\n")
-    return App(folder, actor="tester")
+    return Leads(folder, actor="tester")
 
 
 def swap(file: Path, before: str, after: str) -> None:
@@ -54,7 +54,7 @@ def digest(state: VersionState) -> str:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, VersionState]:
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Leads, VersionState]:
     app = example(tmp_path_factory.mktemp("base"))
     return app, app.run()
 

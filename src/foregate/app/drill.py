@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from foregate.app.opened import App, schema_of
-from foregate.app.service import LeadsService, Readers
-from foregate.cases.leads.lifecycle import MODEL
-from foregate.cases.leads.work import SCORES
+from foregate.app.opened import App
+from foregate.app.readers import CaseService, Readers
 from foregate.core.errors import ForegateError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence
@@ -20,18 +18,6 @@ from foregate.core.rollout import Plan, Stage, generation
 from foregate.lifecycle.moving import Mover
 from foregate.lifecycle.store import Store
 from foregate.warehouse.duckdb import DuckDB
-
-
-class _Copy(LeadsService):
-    """The project's packages, with readers of a copy of the warehouse."""
-
-    def __init__(self, app: App, path: Path) -> None:
-        super().__init__(app)
-        Readers.__init__(self, lambda: _opened(path), self.on)
-
-    def publish(self, served: Entry) -> None:
-        """Move the copy's pointer alone: what is not there is a fault, and not made again."""
-        Readers.publish(self, served)
 
 
 def rehearse(app: App, version: str, good: str | None) -> list[Evidence]:
@@ -57,14 +43,22 @@ def rehearse(app: App, version: str, good: str | None) -> list[Evidence]:
 def _copied(app: App, folder: Path, version: str, good: str | None) -> Mover:
     """Return a mover on copies of what it needs: the two versions' scores, and a ledger in which `good` serves."""
     warehouse = folder / "warehouse.duckdb"
-    with LeadsService(app).patiently() as engine:
-        engine.copy_to(warehouse, [f"{schema_of(v)}.{SCORES}" for v in (version, good) if v])
+    service = app.service()
+    with service.patiently() as engine:
+        engine.copy_to(warehouse, [service.staged(v) for v in (version, good) if v])
     ledger = Store(f"sqlite:///{folder / 'ledger.sqlite'}")
-    mover = Mover(ledger, app.clock, app.actor, MODEL, Plan(), _Copy(app, warehouse))
+    mover = Mover(ledger, app.clock, app.actor, app.model, Plan(), _on_copy(service, warehouse))
     if good:
-        served = ledger.add(Event(Kind.SERVED, app.clock(), MODEL, good, app.actor, split={good: 1.0}))
+        served = ledger.add(Event(Kind.SERVED, app.clock(), app.model, good, app.actor, split={good: 1.0}))
         mover.service.publish(served)
     return mover
+
+
+def _on_copy(service: CaseService, path: Path) -> CaseService:
+    """Return the service with readers of a copy: what the copy lacks is a fault there, and is not made again."""
+    service.opened = lambda: _opened(path)
+    service.publish = lambda served: Readers.publish(service, served)  # type: ignore[method-assign]
+    return service
 
 
 def _walk(mover: Mover, version: str, good: str | None, seconds: dict[str, float]) -> None:
@@ -83,7 +77,7 @@ def _walk(mover: Mover, version: str, good: str | None, seconds: dict[str, float
 
 def _plan(mover: Mover, version: str, good: str | None) -> Entry:
     detail = {"stage": str(Stage.PLANNED), "plan": asdict(mover.plan), "champion": good}
-    event = Event(Kind.MOVED, mover.clock(), MODEL, version, mover.actor, detail=detail)
+    event = Event(Kind.MOVED, mover.clock(), mover.model, version, mover.actor, detail=detail)
     return mover.ledger.add(event, generation(mover.entries()))
 
 

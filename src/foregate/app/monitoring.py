@@ -7,26 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from foregate.app.field import watched
 from foregate.app.opened import App
 from foregate.app.promotion import rollouts_of
-from foregate.cases.leads import monitoring
-from foregate.cases.leads.field_rows import field_rows
-from foregate.cases.leads.lifecycle import MODEL
 from foregate.connect import sinks
 from foregate.core.alerting import MONITOR, Open, Reading, alert_from, alert_to, firing, standing
 from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.folds import champion
-from foregate.core.phase import Run
 from foregate.core.rollout import Rollout, Stage, active, good_versions, pointer
-from foregate.lifecycle.alerts import SinkSettings, evaluate, rollback_asked, rules_of
+from foregate.lifecycle.alerts import SinkSettings, evaluate, rollback_asked
 from foregate.lifecycle.outbox import Delivery, Outbox
 from foregate.lifecycle.rollout import Rollouts
 from foregate.modeling.measured import digest_of
 
-SCHEMA, CONVERTED = "monitor", "converted_before"
 KEPT = frozenset({"standby_faults"})  # its subject is a version, whether that is tried or not
 
 
@@ -66,7 +60,7 @@ def monitor(app: App, as_of: date | None = None) -> Watch:
             wanted="a version in service",
             then="`foregate promote` puts one there.",
         )
-    evidence = (*_measured(app, version, on), *_standing(app, rollouts), *_arms(app, rollouts))
+    evidence = (*app.measured(version, on), *_standing(app, rollouts), *_arms(app, rollouts))
     told, repeated = _written(app, version, on, evidence)
     actions += _rolled_back(app, rollouts, version)
     deliveries = deliver(app)
@@ -84,35 +78,14 @@ def monitor(app: App, as_of: date | None = None) -> Watch:
 
 def deliver(app: App) -> list[Delivery]:
     """Return how the sinks were told what they had not taken; in mode observe they are told nothing."""
-    settings = app.project.declared.alerts
+    settings = app.alerts
     if not settings.sink:
         return []
     outbox = Outbox(app.ledger)
     if settings.mode == "observe":
-        outbox.pass_over(MODEL, settings.sink)
+        outbox.pass_over(app.model, settings.sink)
         return []
-    return outbox.deliver(MODEL, settings.sink, lambda sink, payload: sinks.send(_sink(app, sink), payload))
-
-
-def _measured(app: App, version: str, on: date) -> list[Evidence]:
-    """Return the case's own measurements; who had converted is kept for the next look, to see labels taken back."""
-    with app.warehouse() as engine:
-        work = app.work(engine, on)
-        engine.use(SCHEMA)
-        known = engine.exists(CONVERTED)
-        before = {str(r[0]) for r in engine.rows(f"select lead_id from {CONVERTED}")} if known else None  # noqa: S608
-        about = watched(app, version, on, before)
-        rows = field_rows(engine, work.settings, about.lists, version)
-        found = monitoring.measure(work, Run(engine, MODEL, version, on, app.project.declared.seed), about, rows)
-        engine.use(SCHEMA)
-        engine.load(CONVERTED, _column("lead_id", sorted(rows.converted())))
-    return found
-
-
-def _column(name: str, values: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.table({name: pa.array(values, pa.string())})
+    return outbox.deliver(app.model, settings.sink, lambda sink, payload: sinks.send(_sink(app, sink), payload))
 
 
 def _standing(app: App, rollouts: Rollouts) -> Iterator[Evidence]:
@@ -154,14 +127,13 @@ def _before(app: App, version: str, known: set[str]) -> dict[str, Any]:
 
 def _written(app: App, version: str, on: date, evidence: Sequence[Evidence]) -> tuple[tuple[Event, ...], bool]:
     """Return the alert events that were written, and whether this look was the same as the last one."""
-    settings = app.project.declared.alerts
     entries = app.entries()
     source = digest_of(*((e.label, e.value, e.low, e.high, e.rows) for e in evidence))
     looks = [e.event for e in entries if e.event.kind is Kind.JUDGED and e.event.phase == MONITOR]
     same = bool(looks) and looks[-1].version == version and looks[-1].detail.get("found") == source
     repeated = same and looks[-1].detail.get("as_of") == on.isoformat()
-    rules = rules_of(settings, str(app.project.file))
-    about = {"at": app.clock(), "model": MODEL, "version": version, "actor": app.actor}
+    rules = app.rules()
+    about: dict[str, Any] = {"at": app.clock(), "model": app.model, "version": version, "actor": app.actor}
     before = _before(app, version, set(app.states()))
     after, alerts = evaluate([e.event for e in entries], rules, on, evidence, before=before, **about)
     if not repeated:
@@ -178,11 +150,11 @@ def _rolled_back(app: App, rollouts: Rollouts, version: str) -> list[str]:
     An alert on an arm takes back the version that is tried. One on the version in service takes that back, unless
     another is being tried: then a person must say which of the two is to go.
     """
-    settings = app.project.declared.alerts
+    settings = app.alerts
     looks = [e.event for e in app.entries() if e.event.kind is Kind.JUDGED and e.event.phase == MONITOR]
     after = looks[-1].detail.get("standing", {}) if looks and looks[-1].version == version else {}
     breached = {n: raw for n, raw in after.items() if alert_from(raw).reading == Reading.BREACH}
-    rule = rollback_asked(settings, breached, rules_of(settings))
+    rule = rollback_asked(settings, breached, app.rules())
     if rule is None:
         return []
     tried = _tried(app)

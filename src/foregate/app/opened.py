@@ -1,44 +1,52 @@
-"""An opened project: its engine, its ledger, its registry, and the walk of a version."""
+"""An opened project: its engine, its ledger, and one of its cases, which every verb is asked of."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version as installed
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from foregate.cases.leads import packages, tiers
-from foregate.cases.leads.lifecycle import MODEL, check_gates, lifecycle
-from foregate.cases.leads.matrix import check as check_matrix
-from foregate.cases.leads.packages import Package
-from foregate.cases.leads.rule_columns import check_rule_columns
-from foregate.cases.leads.scoring import compiled_for
-from foregate.cases.leads.settings import LeadsSettings, check_lead_columns, check_list_columns
-from foregate.cases.leads.statements import check_feature_names
-from foregate.cases.leads.work import Champion, Work
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import VersionState, champion, versions
-from foregate.core.phase import Run
 from foregate.lifecycle.signatures import package_digest
-from foregate.lifecycle.store import Store, holder_name
-from foregate.lifecycle.walk import Step, Watch, walk
+from foregate.lifecycle.store import Store
 from foregate.modeling.measured import digest_of
-from foregate.modeling.splits import calendar
 from foregate.project import Project
-from foregate.warehouse.binding import bind, unstable
 from foregate.warehouse.duckdb import DuckDB
-from foregate.warehouse.features import read_features
-from foregate.warehouse.point_in_time import Compiled, Spine, compile_features
-from foregate.warehouse.sources import view_name
 
-POLICY_KEYS = {"gates", "list", "owners"}
+if TYPE_CHECKING:
+    from foregate.app.readers import CaseService
+    from foregate.core.evidence import Evidence
+    from foregate.core.phase import Run
+    from foregate.core.rollout import Plan
+    from foregate.core.rule import Rule
+    from foregate.lifecycle.alerts import AlertSettings
+    from foregate.lifecycle.walk import Watch
+
 PRODUCED = "none"
+_UNCOUNTED = frozenset({"report", "world", "cli"})
+
+
+class Checked(NamedTuple):
+    """What a check found fine: in words, and as plain values."""
+
+    words: str
+    data: dict[str, Any]
+
+
+class Healthy(NamedTuple):
+    """A simulation of the monitor's readings: a year for each seed, and at which volume, in words."""
+
+    year: Callable[[int], Iterable[tuple[date, Sequence[Evidence]]]]
+    words: str
 
 
 def utc_now() -> datetime:
@@ -46,10 +54,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class App:
-    """One project, opened: every verb of the command line and the pages is a method here or takes one of these."""
+class App(ABC):
+    """One case of a project, opened: every verb of the command line and the pages is a method here or takes one."""
 
-    def __init__(self, folder: Path, actor: str | None = None, clock: Any = utc_now) -> None:
+    model: ClassVar[str]
+    view: ClassVar[str]
+    telling: ClassVar[tuple[str, ...]]
+
+    def __init__(self, folder: Path, actor: str | None = None, clock: Callable[[], datetime] = utc_now) -> None:
         self.project = Project(folder)
         self.actor = actor or getpass.getuser()
         self.clock = clock
@@ -57,19 +69,6 @@ class App:
         url = self.project.address(declared.ledger.url)
         local = self.project.local(declared.ledger.url, "sqlite")
         self.ledger = Store(f"sqlite:///{local}" if local else url)
-
-    @property
-    def settings(self) -> LeadsSettings:
-        """The project's lead-scoring case."""
-        found = self.project.declared.leads
-        if found is None:
-            raise ConfigurationError(
-                str(self.project.file),
-                found="no [leads]",
-                wanted="a case to run",
-                then="Declare it, or run `foregate init`.",
-            )
-        return found
 
     @contextmanager
     def warehouse(self, schema: str = "main") -> Iterator[DuckDB]:
@@ -91,13 +90,13 @@ class App:
         finally:
             engine.close()
 
-    def entries(self, model: str = MODEL) -> list[Entry]:
-        """Return the ledger's events of a model that count today, oldest first, checked."""
-        return list(self.ledger.current(model))
+    def entries(self) -> list[Entry]:
+        """Return the ledger's events of the case that count today, oldest first, checked."""
+        return list(self.ledger.current(self.model))
 
-    def states(self, model: str = MODEL) -> dict[str, VersionState]:
+    def states(self) -> dict[str, VersionState]:
         """Return the registry today."""
-        return versions((e.event for e in self.entries(model)), self.clock().date())
+        return versions((e.event for e in self.entries()), self.clock().date())
 
     def find(self, version: str | None) -> VersionState:
         """Return a version by its first letters, or the newest; raises NotAllowedError when none or several fit."""
@@ -108,129 +107,69 @@ class App:
                 f"version {version or '(newest)'}",
                 found=f"{len(fitting)} that fit",
                 wanted=f"one of {', '.join(states) or 'none yet'}",
-                then="`foregate status` lists them." if states else "`foregate run leads` makes one.",
+                then="`foregate status` lists them." if states else f"`foregate run {self.model}` makes one.",
             )
         return states[fitting[-1]]
 
-    def work(self, engine: DuckDB, as_of: date) -> Work:
-        """Return a run's declarations with every source readable; raises what is wrong with them."""
-        settings, declared = self.settings, self.project.declared
-        check_gates(settings)
-        rules = tiers.load(self.project.path("tiers.toml"))
-        check_matrix(settings.matrix, rules, str(self.project.file))
-        found = read_features(self.project.path("features"), {n: f.of for n, f in declared.features.items() if f.of})
-        check_feature_names(found)
-        if settings.source not in declared.sources:
-            raise ConfigurationError(
-                f"{self.project.file} [leads] source",
-                found=repr(settings.source),
-                wanted=f"one of {', '.join(declared.sources)}",
-                then="Declare the leads' table as a source.",
-            )
-        columns = bind(engine, declared.sources, self.project.folder)
-        check_lead_columns(settings, columns[settings.source], str(self.project.file))
-        check_list_columns(settings, columns, str(self.project.file))
-        dates = settings.dates
-        return Work(
-            settings=settings,
-            sources=dict(declared.sources),
-            columns=columns,
-            files=found,
-            rules=rules,
-            calendar=calendar(
-                as_of,
-                train_days=dates.train_days,
-                test_days=dates.test_days,
-                embargo_days=dates.embargo_days,
-                periods=dates.backtest_periods,
-                period_days=dates.backtest_days,
-                train_start=dates.train_start,
-            ),
-            artifacts=self.project.path("artifacts"),
-            fingerprints={name: engine.fingerprint(view_name(name)) for name in declared.sources},
-        )
-
-    def check(self, as_of: date | None = None) -> Compiled:
-        """Return the compiled features after everything a run would need has been checked, without running it."""
-        with self.warehouse() as engine:
-            work = self.work(engine, self.project.day(as_of))
-            lifecycle(work)
-            compiled = compile_features(work.files, _lagged(work), work.columns, work.spine("spine"))
-            self._check_rules(work, compiled)
-            return compiled
-
-    def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
-        """Return the state of the version these declarations and data make, after walking it through its phases."""
-        on = self.project.day(as_of)
-        with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
-            watch(Step("sources", "Reads every declared source and takes its fingerprint."))
-            with self._remember_failure():
-                work = self.work(engine, on)
-                work.unstable = unstable(engine, work.sources, self.project.folder)
-                spine = work.spine("spine")
-                compiled = compile_features(work.files, _lagged(work), work.columns, spine, join_types=False)
-                self._check_rules(work, compiled)
-            version = version_of(self.project, work, on)
-            engine.use(schema_of(version))
-            work.champion = lambda: self._champion(engine, work)
-            run = Run(engine, MODEL, version, on, self.project.declared.seed)
-            detail = {"inputs": dict(work.fingerprints), "code": code_digest(), "libraries": libraries()}
-            return walk(lifecycle(work), run, self.ledger, self.clock, self.actor, watch, detail)
-
-    def _check_rules(self, work: Work, compiled: Compiled) -> None:
-        settings = work.settings
-        scored = settings.population.source if settings.population else settings.source
-        tiers_file = str(self.project.path("tiers.toml"))
-        check_rule_columns(work.rules, compiled.features, work.columns[scored], tiers_file)
-
-    @contextmanager
-    def _remember_failure(self) -> Iterator[None]:
-        """Write to the ledger that a run broke off before it had a version."""
-        try:
-            yield
-        except ForegateError as error:
-            self.ledger.add(Event(Kind.FAILED, self.clock(), MODEL, PRODUCED, self.actor, "sources", reason=str(error)))
-            raise
-
-    def package(self, version: str) -> Package:
-        """Return a version's package, its bytes checked against the digest the ledger recorded."""
-        return packages.read(self.project.path("artifacts") / version, self.package_digest(version))
+    def champion(self) -> str | None:
+        """Return the version in service, or None."""
+        return champion(e.event for e in self.entries())
 
     def package_digest(self, version: str) -> str | None:
         """Return the digest that the ledger recorded of a version's package, or None."""
         state = self.states().get(version)
         return package_digest(state) or None if state else None
 
-    def _champion(self, engine: DuckDB, work: Work) -> Champion | None:
-        in_service = champion(e.event for e in self.entries())
-        if in_service is None:
-            return None
-        package = self.package(in_service)
+    @contextmanager
+    def remember_failure(self) -> Iterator[None]:
+        """Write to the ledger that a run broke off before it had a version."""
+        try:
+            yield
+        except ForegateError as error:
+            event = Event(Kind.FAILED, self.clock(), self.model, PRODUCED, self.actor, "sources", reason=str(error))
+            self.ledger.add(event)
+            raise
 
-        def scores(spine: Spine) -> Any:
-            columns = {name: dict(types) for name, types in work.columns.items()}
-            compiled = compiled_for(package, spine, columns)
-            table = engine.table(compiled.sql(engine.dialect))
-            return table.append_column("margin", [package.score(table)[0]])
+    @property
+    @abstractmethod
+    def alerts(self) -> AlertSettings:
+        """The case's alert settings."""
 
-        return Champion(in_service, scores, package.train_end)
+    @abstractmethod
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the case's alert rules in force."""
 
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Return the case's rollout plan as the file declares it today."""
 
-def version_of(project: Project, work: Work, as_of: date) -> str:
-    """Return the content hash of all that makes a version: declarations, SQL, data, code, libraries, as-of and seed.
+    @abstractmethod
+    def check(self, as_of: date | None = None) -> Checked:
+        """Return what was found after everything a run would need has been checked, without running it."""
 
-    Gates and the list's settings are policy, not the model: moving a gate does not make another version.
-    """
-    settings = work.settings.model_dump_json(exclude=POLICY_KEYS)
-    sources = [(n, s.model_dump_json()) for n, s in sorted(work.sources.items())]
-    queries = [project.path(s.query).read_text() for s in work.sources.values() if s.query]
-    written = [(f.name, f.of, Path(f.path).read_text()) for f in work.files]
-    rules = work.rules.model_dump_json()
-    inputs = sorted(work.fingerprints.items())
-    seed = project.declared.seed
-    return digest_of(
-        settings, sources, queries, written, rules, inputs, as_of, seed, code_digest(), libraries(), length=10
-    )
+    @abstractmethod
+    def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
+        """Return the state of the version these declarations and data make, after walking it through its phases."""
+
+    @abstractmethod
+    def package(self, version: str) -> Any:
+        """Return a version's package, its bytes checked against the digest the ledger recorded."""
+
+    @abstractmethod
+    def service(self, as_of: date | None = None) -> CaseService:
+        """Return what a rollout moves, its evidence from the field read as of a day, else today."""
+
+    @abstractmethod
+    def measured(self, version: str, on: date) -> list[Evidence]:
+        """Return what the monitor measures of a version in service on a day."""
+
+    @abstractmethod
+    def replayed(self, version: str, on: date) -> Sequence[Evidence]:
+        """Return what the monitor would have measured on a past day; leaves nothing behind."""
+
+    @abstractmethod
+    def healthy(self, version: str, only: set[str], multiplier: float = 1.0) -> Healthy:
+        """Return what the monitor of a version that keeps its promise, times `multiplier`, would measure in a year."""
 
 
 def schema_of(version: str) -> str:
@@ -239,11 +178,14 @@ def schema_of(version: str) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """Return the hash of Foregate's own code that can change a number."""
+def code_digest(case: str) -> str:
+    """Return the hash of Foregate's own code that can change a number of a case; other cases' code can not."""
     root = Path(str(files("foregate")))
+    others = {p.name for p in (root / "cases").iterdir() if p.is_dir()} - {case}
     code = sorted(
-        p for p in root.rglob("*") if p.suffix in {".py", ".sql"} and p.parts[-2] not in {"report", "world", "cli"}
+        p
+        for p in root.rglob("*")
+        if p.suffix in {".py", ".sql"} and p.parts[-2] not in _UNCOUNTED and not others & set(p.relative_to(root).parts)
     )
     return digest_of(*(f"{p.relative_to(root)}:{p.read_text()}" for p in code))
 
@@ -254,6 +196,8 @@ def libraries() -> dict[str, str]:
     return {name: installed(name) for name in ("duckdb", "sqlglot", "numpy", "scipy", "xgboost-cpu")}
 
 
-def _lagged(work: Work) -> dict[str, Any]:
-    """Return the sources with a stand-in for lags that only a run can measure."""
-    return {n: s.with_lag(0) if s.known_after == "measured" else s for n, s in work.sources.items()}
+def run_of(app: App, engine: DuckDB, version: str, as_of: date) -> Run:
+    """Return the walk of a version as of a day, with the project's seed."""
+    from foregate.core.phase import Run
+
+    return Run(engine, app.model, version, as_of, app.project.declared.seed)

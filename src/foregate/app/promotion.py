@@ -6,8 +6,6 @@ from datetime import date, datetime
 
 from foregate.app.drill import rehearse
 from foregate.app.opened import App
-from foregate.app.service import VIEW, LeadsService
-from foregate.cases.leads.lifecycle import MODEL
 from foregate.core.errors import ConfigurationError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import VersionState
@@ -19,7 +17,6 @@ from foregate.lifecycle.moving import Outcome
 from foregate.lifecycle.rollout import Preview, Rollouts
 from foregate.lifecycle.signatures import bound_to, plain
 
-__all__ = ["VIEW", "drill", "in_service_at", "plan", "promote", "rollback", "rollouts_of", "sign", "sunset", "waive"]
 SHORTEST_REASON = 8
 DRILL = "drill"
 
@@ -30,8 +27,7 @@ def rollouts_of(app: App, as_of: date | None = None) -> Rollouts:
     if as_of is not None and as_of > today:
         then = "Leave it out for today."
         raise ConfigurationError("--as-of", found=str(as_of), wanted=f"a day that has been, up to {today}", then=then)
-    plan = app.project.declared.rollout.plan()
-    return Rollouts(app.ledger, app.clock, app.actor, MODEL, plan, LeadsService(app, as_of))
+    return Rollouts(app.ledger, app.clock, app.actor, app.model, app.plan(), app.service(as_of))
 
 
 def promote(
@@ -64,10 +60,10 @@ def drill(app: App, version: str | None = None) -> tuple[Judgement, ...]:
     state = app.find(version)
     good = next((v for v in good_versions(app.entries()) if v != state.version), None)
     found = tuple(rehearse(app, state.version, good))
-    asked = [g for g in gates(app.project.declared.rollout.plan())[READY] if g.evidence.startswith(DRILL)]
+    asked = [g for g in gates(app.plan())[READY] if g.evidence.startswith(DRILL)]
     judgements = judge(asked, found)
     event = Event(
-        Kind.JUDGED, app.clock(), MODEL, state.version, app.actor, DRILL, evidence=found, judgements=judgements
+        Kind.JUDGED, app.clock(), app.model, state.version, app.actor, DRILL, evidence=found, judgements=judgements
     )
     app.ledger.add(event)
     return judgements
@@ -75,7 +71,7 @@ def drill(app: App, version: str | None = None) -> tuple[Judgement, ...]:
 
 def in_service_at(app: App, when: datetime) -> Entry | None:
     """Return the entry that put in service what was in service at a past moment, or None before the first."""
-    return champion_at(app.ledger.read(MODEL), when)
+    return champion_at(app.ledger.read(app.model), when)
 
 
 def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) -> VersionState:
@@ -106,7 +102,7 @@ def waive(app: App, version: str, gate: str, by: str, reason: str, until: date) 
         [gate] if gate == chosen.label else [n for n in asking if found[n].gate.evidence == gate and n != gate]
     ):
         detail = {"gate": label, "found": _value(found[label])}
-        event = Event(Kind.WAIVED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail)
+        event = Event(Kind.WAIVED, app.clock(), app.model, state.version, by, reason=reason, until=until, detail=detail)
         _add_once(app, event)
     return app.find(state.version)
 
@@ -115,8 +111,8 @@ def sign(app: App, version: str, by: str, reason: str, until: date) -> VersionSt
     """Return the version's state after a named person has signed its package and the plan in foregate.toml."""
     state = app.find(version)
     _check_words(app, by, reason, until)
-    detail = bound_to(state, app.project.declared.rollout.plan())
-    event = Event(Kind.SIGNED, app.clock(), MODEL, state.version, by, reason=reason, until=until, detail=detail)
+    detail = bound_to(state, app.plan())
+    event = Event(Kind.SIGNED, app.clock(), app.model, state.version, by, reason=reason, until=until, detail=detail)
     _add_once(app, event)
     return app.find(state.version)
 

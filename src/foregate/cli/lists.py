@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from foregate.cli.root import Day, Json, ListName, app_of, console_of, data, day_of, lists, say
+from foregate.cli.root import Day, Json, ListName, console_of, data, day_of, leads_of, lists, say
 
 
 @lists.command("build")
@@ -21,9 +21,9 @@ def list_build(
     as_json: Json = False,
 ) -> None:
     """Build the month's list with the version in service, exact to the place, with its waterfall."""
-    from foregate.app.lists import build_list
+    from foregate.app.leads.lists import build_list
 
-    report = build_list(app_of(context), day_of(as_of), name, replace=replace)
+    report = build_list(leads_of(context), day_of(as_of), name, replace=replace)
     if as_json:
         expected, waterfall = report.built.expected.to_pylist(), report.built.waterfall.to_pylist()
         data({"list": report.name, "digest": report.digest, "expected": expected, "waterfall": waterfall})
@@ -44,9 +44,9 @@ def list_build(
 @lists.command("explain")
 def list_explain(context: typer.Context, lead: str, name: ListName = None, as_json: Json = False) -> None:
     """Say why a lead is on the list, or which rule kept it out."""
-    from foregate.app.lists import explain_lead
+    from foregate.app.leads.lists import explain_lead
 
-    found = explain_lead(app_of(context), lead, name)
+    found = explain_lead(leads_of(context), lead, name)
     if as_json:
         data(found)
         return
@@ -62,6 +62,6 @@ def list_export(
     name: ListName = None,
 ) -> None:
     """Write the list as CSV or Parquet."""
-    from foregate.app.lists import export_list
+    from foregate.app.leads.lists import export_list
 
-    say(f"wrote {export_list(app_of(context), target, name)}")
+    say(f"wrote {export_list(leads_of(context), target, name)}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from foregate.cli.root import Day, Json, app_of, cli, console_of, data, day_of, say
+from foregate.cli.root import Cases, Day, Json, cli, console_of, data_by_case, day_of, every_app, leads_of, say
 
 
 @cli.command()
@@ -21,14 +21,15 @@ def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path
 
 
 @cli.command()
-def check(context: typer.Context, as_of: Day = None, as_json: Json = False) -> None:
+def check(context: typer.Context, case: Cases = None, as_of: Day = None, as_json: Json = False) -> None:
     """Check declarations, data and SQL as a run would, without running."""
-    compiled = app_of(context).check(day_of(as_of))
+    found = {app.model: app.check(day_of(as_of)) for app in every_app(context, case)}
     if as_json:
-        data({"features": list(compiled.features)})
+        data_by_case({model: checked.data for model, checked in found.items()})
         return
-    say(f"fine: {len(compiled.features)} features compile to point in time: {', '.join(compiled.features)}")
-    say("next: foregate run leads")
+    for model, checked in found.items():
+        say(f"fine: {checked.words}")
+        say(f"next: foregate run {model}")
 
 
 @cli.command()
@@ -38,7 +39,7 @@ def sql(
     as_of: Day = None,
 ) -> None:
     """Print the compiled features: what was known at each lead's contact, as one statement."""
-    typer.echo(app_of(context).check(day_of(as_of)).sql(dialect))
+    typer.echo(leads_of(context).compiled(day_of(as_of)).sql(dialect))
 
 
 @cli.command()
@@ -57,11 +58,11 @@ def demo(
     """Lay a world of advisers with a known truth and take a model through it, to a list with its reasons."""
     console = console_of(record=picture is not None)
     if rollout:
-        from foregate.app.half_year import play as play_half_year
+        from foregate.app.leads.half_year import play as play_half_year
 
         code = play_half_year(folder, seed, console)
     else:
-        from foregate.app.demo import play
+        from foregate.app.leads.demo import play
 
         code = play(folder, scale, trap, seed, signal=signal, console=console)
     if picture is not None:

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foregate.cli.root import Day, Json, Version, app_of, cli, console_of, data, day_of, say
+from foregate.cli.root import (
+    Case,
+    Cases,
+    Day,
+    Json,
+    Version,
+    app_of,
+    cli,
+    console_of,
+    data,
+    day_of,
+    every_app,
+    say,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from foregate.app import App
@@ -23,13 +37,13 @@ def plan(context: typer.Context, version: Version = None, as_of: Day = None, as_
     from foregate.app.promotion import plan as preview
     from foregate.report.rollout import judged_table, plan_words, step_words, waiting, where
 
-    app = app_of(context)
-    found = preview(app, version, day_of(as_of))
+    app, named = target_of(context, version)
+    found = preview(app, named, day_of(as_of))
     if as_json:
         data(_preview_data(found))
         return
     console = console_of()
-    console.print(f"plan: {plan_words(app.project.declared.rollout.plan())}")
+    console.print(f"plan: {plan_words(app.plan())}")
     if found.rollout:
         console.print(where(found.rollout, app.clock()))
         console.print(f"waits for: {waiting(found.rollout, found.waits)}")
@@ -52,7 +66,8 @@ def promote(
     """Take a version's rollout one step on: judged first, then moved, then read through the readers' view."""
     from foregate.app.promotion import promote as move
 
-    _tell(app_of(context), move(app_of(context), version, reason, day_of(as_of), key), as_json=as_json)
+    app, named = target_of(context, version)
+    _tell(app, move(app, named, reason, day_of(as_of), key), as_json=as_json)
 
 
 @cli.command()
@@ -68,34 +83,38 @@ def rollback(
     from foregate.app.promotion import rollback as back
     from foregate.core.rollout import Stage
 
-    outcome = back(app_of(context), reason or "an operator asked", version, key=key, withdraw=withdraw)
-    _tell(app_of(context), outcome, as_json=as_json)
+    app, named = target_of(context, version)
+    outcome = back(app, reason or "an operator asked", named, key=key, withdraw=withdraw)
+    _tell(app, outcome, as_json=as_json)
     if outcome.rollout and outcome.rollout.stage is Stage.UNVERIFIED:
         raise typer.Exit(4)
 
 
 @cli.command()
-def hold(context: typer.Context, reason: Why, key: Key = "", as_json: Json = False) -> None:
+def hold(context: typer.Context, reason: Why, case: Case = None, key: Key = "", as_json: Json = False) -> None:
     """Stop the open rollout where it stands; traffic stays as it is."""
     from foregate.app.promotion import rollouts_of
 
-    _tell(app_of(context), rollouts_of(app_of(context)).hold(reason, key), as_json=as_json)
+    app = app_of(context, case)
+    _tell(app, rollouts_of(app).hold(reason, key), as_json=as_json)
 
 
 @cli.command()
-def resume(context: typer.Context, reason: Why, key: Key = "", as_json: Json = False) -> None:
+def resume(context: typer.Context, reason: Why, case: Case = None, key: Key = "", as_json: Json = False) -> None:
     """Let a held rollout go on from where it was held."""
     from foregate.app.promotion import rollouts_of
 
-    _tell(app_of(context), rollouts_of(app_of(context)).resume(reason, key), as_json=as_json)
+    app = app_of(context, case)
+    _tell(app, rollouts_of(app).resume(reason, key), as_json=as_json)
 
 
 @cli.command()
-def reject(context: typer.Context, reason: Why, key: Key = "", as_json: Json = False) -> None:
+def reject(context: typer.Context, reason: Why, case: Case = None, key: Key = "", as_json: Json = False) -> None:
     """End a rollout that has not touched traffic."""
     from foregate.app.promotion import rollouts_of
 
-    _tell(app_of(context), rollouts_of(app_of(context)).reject(reason, key), as_json=as_json)
+    app = app_of(context, case)
+    _tell(app, rollouts_of(app).reject(reason, key), as_json=as_json)
 
 
 @cli.command()
@@ -103,7 +122,8 @@ def sunset(context: typer.Context, version: str, reason: Why, key: Key = "", as_
     """Pack a version away that nobody needs: its record stays, its tables go."""
     from foregate.app.promotion import sunset as retire
 
-    _tell(app_of(context), retire(app_of(context), version, reason, key), as_json=as_json)
+    app, named = target_of(context, version)
+    _tell(app, retire(app, named or version, reason, key), as_json=as_json)
 
 
 @cli.command()
@@ -113,7 +133,7 @@ def drill(context: typer.Context, version: Version = None, as_json: Json = False
     from foregate.core.gate import Result
     from foregate.report.rollout import judged_table
 
-    judgements = rehearse(app_of(context), version)
+    judgements = rehearse(*target_of(context, version))
     if as_json:
         data([asdict(j) | {"label": j.label} for j in judgements])
     else:
@@ -122,20 +142,22 @@ def drill(context: typer.Context, version: Version = None, as_json: Json = False
 
 
 @cli.command()
-def reconcile(context: typer.Context, as_json: Json = False) -> None:
+def reconcile(context: typer.Context, case: Cases = None, as_json: Json = False) -> None:
     """Finish or undo whatever a crash left open between the ledger and the readers."""
     from foregate.app.promotion import rollouts_of
     from foregate.core.rollout import Stage, rollouts
 
-    app = app_of(context)
-    done = rollouts_of(app).reconcile()
+    done: list[str] = []
+    unseen = False
+    for app in every_app(context, case):
+        done += rollouts_of(app).reconcile()
+        unseen |= any(last.stage is Stage.UNVERIFIED for last in rollouts(app.entries())[-1:])
     if as_json:
         data({"done": done})
-        return
-    for line in done or ["nothing is open: readers see what the ledger serves"]:
-        say(line)
-    last = rollouts(app.entries())[-1:]
-    raise typer.Exit(4 if last and last[0].stage is Stage.UNVERIFIED else 0)
+    else:
+        for line in done or ["nothing is open: readers see what the ledger serves"]:
+            say(line)
+    raise typer.Exit(4 if unseen else 0)
 
 
 def _tell(app: App, outcome: Outcome, *, as_json: bool) -> None:
@@ -174,7 +196,5 @@ def _preview_data(found: Any) -> dict[str, Any]:
 
 def _people(app: App) -> int:
     """Return how many people readers see now; 0 before the first release."""
-    from foregate.app.promotion import VIEW
-
     with app.warehouse() as engine:
-        return engine.count(VIEW) if engine.exists(VIEW) else 0
+        return engine.count(app.view) if engine.exists(app.view) else 0

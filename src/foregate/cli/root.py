@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from foregate.app import App
+    from foregate.app.choosing import Chosen
+    from foregate.app.leads import Leads
 
 cli = typer.Typer(
     help="Business models to production through gates, and back out in seconds.",
@@ -34,7 +36,11 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where gates 
 By = Annotated[str, typer.Option("--by", help="The name of the person who accepts.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the ledger keeps it.")]
 Until = Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day it holds.")]
-Version = Annotated[str | None, typer.Argument(help="A version, by its first letters; else the newest.")]
+Version = Annotated[
+    str | None, typer.Argument(help="A version, by its first letters, or a case for its newest; else the newest.")
+]
+Case = Annotated[str | None, typer.Argument(help="A case, as leads; else the project's only one.")]
+Cases = Annotated[str | None, typer.Argument(help="A case, as leads; else every one of the project.")]
 ListName = Annotated[str | None, typer.Option("--list", help="The list's name, as 2025_10; else the newest.")]
 
 
@@ -52,12 +58,31 @@ def options(
     context.obj = (project, actor)
 
 
-def app_of(context: typer.Context) -> App:
-    """Return the project that the options name, opened."""
-    from foregate.app import App
+def app_of(context: typer.Context, case: str | None = None) -> App:
+    """Return the case that is named, or the project's only one, opened."""
+    return target_of(context, case).app
+
+
+def target_of(context: typer.Context, target: str | None) -> Chosen:
+    """Return the case that a target means, opened, and the version if it named one: a case's name, or a version."""
+    from foregate.app import chosen
 
     project, actor = context.obj
-    return App(project, actor)
+    return chosen(project, actor, target)
+
+
+def every_app(context: typer.Context, case: str | None = None) -> list[App]:
+    """Return the case that is named, or every one that the project declares, opened."""
+    from foregate.app import apps_of
+
+    project, actor = context.obj
+    return [app_of(context, case)] if case else apps_of(project, actor)
+
+
+def leads_of(context: typer.Context) -> Leads:
+    """Return the project's lead scores, opened; raises ConfigurationError when it declares none."""
+    found: Any = app_of(context, "leads")
+    return found  # type: ignore[no-any-return]
 
 
 def day_of(given: datetime | None) -> date | None:
@@ -81,6 +106,11 @@ def say(text: str) -> None:
 def data(value: Any) -> None:
     """Print data as JSON on stdout; a number that is none (not told, not finite) is null."""
     typer.echo(json.dumps(_finite(value), indent=1, default=str, ensure_ascii=False, allow_nan=False))
+
+
+def data_by_case(found: dict[str, Any]) -> None:
+    """Print data as JSON: as it is for one case, by case for several."""
+    data(next(iter(found.values())) if len(found) == 1 else found)
 
 
 def _finite(value: Any) -> Any:

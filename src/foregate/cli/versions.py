@@ -11,7 +11,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foregate.cli.root import By, Day, Json, Reason, Strict, Until, Version, app_of, cli, console_of, data, day_of, say
+from foregate.cli.root import (
+    By,
+    Case,
+    Cases,
+    Day,
+    Json,
+    Reason,
+    Strict,
+    Until,
+    Version,
+    app_of,
+    cli,
+    console_of,
+    data,
+    data_by_case,
+    day_of,
+    every_app,
+    say,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from foregate.app import App
@@ -22,17 +41,13 @@ if TYPE_CHECKING:
 @cli.command()
 def run(
     context: typer.Context,
-    case: Annotated[str, typer.Argument(help="leads")] = "leads",
+    case: Case = None,
     as_of: Day = None,
     as_json: Json = False,
     strict: Strict = False,
 ) -> None:
     """Walk a version through its phases and judge it by the gates."""
-    from foregate.core.errors import ConfigurationError
-
-    if case != "leads":
-        raise ConfigurationError("case", found=repr(case), wanted="leads", then="`foregate run leads`")
-    app = app_of(context)
+    app = app_of(context, case)
     before = len(app.entries())
     with _watching(as_json) as watch:
         state = app.run(day_of(as_of), watch)
@@ -48,6 +63,7 @@ def run(
 @cli.command()
 def status(
     context: typer.Context,
+    case: Cases = None,
     at: Annotated[
         datetime | None,
         typer.Option("--at", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="A past moment, UTC: what served then."),
@@ -55,36 +71,52 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Say which rollout stands where and what it waits for, what is in service, and what fires."""
-    app = app_of(context)
-    if at is not None:
-        _show_moment(app, at.replace(tzinfo=UTC), as_json=as_json)
+    apps = every_app(context, case)
+    moment = at.replace(tzinfo=UTC) if at else None
+    if as_json:
+        data_by_case({a.model: _moment_data(a, moment) if moment else _status_data(a) for a in apps})
         return
+    for app in apps:
+        if len(apps) > 1:
+            console_of().rule(app.model, align="left")
+        if moment is not None:
+            _show_moment(app, moment)
+        else:
+            _show_status(app)
+
+
+def _status_data(app: App) -> dict[str, Any]:
+    from foregate.app.alerts import open_alerts
+    from foregate.core.folds import served
+    from foregate.core.rollout import roles, rollouts
+
+    entries, states = app.entries(), app.states()
+    last = next(iter(rollouts(entries)[::-1]), None)
+    told: dict[str, Any] = {"rollout": _rollout_data(app, last), "served": dict(served(e.event for e in entries))}
+    told |= {"roles": roles(entries, states), "alerts": [e.sentence() for e in open_alerts(app)]}
+    return told | {"versions": [_version_data(s) for s in states.values()]}
+
+
+def _show_status(app: App) -> None:
     from foregate.app.alerts import open_alerts
     from foregate.core.folds import served, versions
     from foregate.core.rollout import roles, rollouts
+    from foregate.report.terminal import registry_table
 
     entries = app.entries()
     events = [e.event for e in entries]
     states, split = versions(events, app.clock().date()), served(events)
-    part, alerts = roles(entries, states), open_alerts(app)
     last = next(iter(rollouts(entries)[::-1]), None)
-    if as_json:
-        told: dict[str, Any] = {"rollout": _rollout_data(app, last), "served": dict(split), "roles": part}
-        told |= {"alerts": [e.sentence() for e in alerts], "versions": [_version_data(s) for s in states.values()]}
-        data(told)
-        return
     console = console_of()
     if not states:
-        say("no version yet; next: foregate run leads")
+        say(f"no version yet; next: foregate run {app.model}")
         return
     if last:
         _show_rollout(app, last)
     console.print("in service: " + (", ".join(f"{v} ({s:.0%})" for v, s in split.items()) or "nothing yet"))
-    for event in alerts:
+    for event in open_alerts(app):
         console.print(f"open since {event.detail.get('since', event.at.date())}: {event.sentence()}", style="red")
-    from foregate.report.terminal import registry_table
-
-    console.print(registry_table(states.values(), split, part))
+    console.print(registry_table(states.values(), split, roles(entries, states)))
     newest = list(states.values())[-1]
     if newest.version not in split and not (last and last.version == newest.version):
         _show_newest(newest)
@@ -118,22 +150,26 @@ def _show_rollout(app: App, last: Rollout) -> None:
         console.print(f"waits for: {waiting(last, rollouts_of(app).waits(last))}")
 
 
-def _show_moment(app: App, when: datetime, *, as_json: bool) -> None:
+def _moment_data(app: App, when: datetime) -> dict[str, Any] | None:
     from foregate.app.promotion import in_service_at
     from foregate.core.event import to_json
-    from foregate.report.rollout import served_words
 
     entry = in_service_at(app, when)
-    if as_json:
-        data(json.loads(to_json(entry.event)) | {"sequence": entry.sequence, "digest": entry.digest} if entry else None)
-        return
-    for line in served_words(entry):
+    return json.loads(to_json(entry.event)) | {"sequence": entry.sequence, "digest": entry.digest} if entry else None
+
+
+def _show_moment(app: App, when: datetime) -> None:
+    from foregate.app.promotion import in_service_at
+    from foregate.report.rollout import served_words
+
+    for line in served_words(in_service_at(app, when)):
         typer.echo(line)
 
 
 @cli.command()
 def log(
     context: typer.Context,
+    case: Case = None,
     write: Annotated[bool, typer.Option("--write", help="Write EXECUTION_LOG.md into the project.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -141,12 +177,12 @@ def log(
     from foregate.core.event import to_json
     from foregate.report.log import execution_log
 
-    app = app_of(context)
+    app = app_of(context, case)
     entries = app.entries()
     if as_json:
         data([json.loads(to_json(e.event)) | {"sequence": e.sequence, "digest": e.digest} for e in entries])
         return
-    text = execution_log(entries, "leads", app.clock().date())
+    text = execution_log(entries, app.model, app.clock().date())
     if write:
         target = app.project.path("EXECUTION_LOG.md")
         target.write_text(text, encoding="utf-8")
@@ -164,7 +200,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a version's gates: found, wanted, and what happens otherwise."""
-    state = app_of(context).find(version)
+    app, named = target_of(context, version)
+    state = app.find(named)
     if as_json:
         data(_version_data(state))
         return
@@ -183,8 +220,8 @@ def card(
     """Render a version's model card from the ledger."""
     from foregate.report.card import model_card
 
-    app = app_of(context)
-    state = app.find(version)
+    app, named = target_of(context, version)
+    state = app.find(named)
     if not write:
         typer.echo(model_card(state))
         return
@@ -197,8 +234,8 @@ def card(
 @cli.command()
 def compare(context: typer.Context, left: str, right: str, as_json: Json = False) -> None:
     """Put two versions' numbers side by side."""
-    app = app_of(context)
-    a, b = app.find(left), app.find(right)
+    app, named = target_of(context, left)
+    a, b = app.find(named), app.find(right)
     if as_json:
         data([_version_data(a), _version_data(b)])
         return
@@ -218,7 +255,8 @@ def sign(context: typer.Context, version: str, by: By, reason: Reason, until: Un
     """Sign a version as it is."""
     from foregate.app.promotion import sign as accept
 
-    state = accept(app_of(context), version, by, reason, until.date())
+    app, named = target_of(context, version)
+    state = accept(app, named or version, by, reason, until.date())
     say(f"{by} signed {state.version} until {until:%Y-%m-%d}; {len(state.signatures)} in all")
 
 
@@ -227,7 +265,8 @@ def waive(context: typer.Context, version: str, gate: str, by: By, reason: Reaso
     """Accept one gate that asks for sign-off; a blocking gate can not be waived."""
     from foregate.app.promotion import waive as accept
 
-    state = accept(app_of(context), version, gate, by, reason, until.date())
+    app, named = target_of(context, version)
+    state = accept(app, named or version, gate, by, reason, until.date())
     say(f"{by} accepted {gate} of {state.version} until {until:%Y-%m-%d}")
     _show_summary(state)
 

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foregate.cli.root import By, Day, Json, Reason, Until, alerts, app_of, cli, console_of, data, day_of, say
+from foregate.cli.root import (
+    By,
+    Case,
+    Cases,
+    Day,
+    Json,
+    Reason,
+    Until,
+    alerts,
+    app_of,
+    cli,
+    console_of,
+    data,
+    data_by_case,
+    day_of,
+    every_app,
+    say,
+)
 
 if TYPE_CHECKING:
+    from foregate.app import App
     from foregate.app.monitoring import Watch
 
 _EVERY = re.compile(r"^(\d+)([smhd])$")
@@ -24,6 +43,7 @@ To = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help=
 @cli.command()
 def monitor(
     context: typer.Context,
+    case: Cases = None,
     as_of: Day = None,
     every: Annotated[str, typer.Option("--every", help="Look again after so long, as 1d or 6h, for ever.")] = "",
     as_json: Json = False,
@@ -33,25 +53,32 @@ def monitor(
 
     pause = _seconds(every)
     while True:
-        found = look(app_of(context), day_of(as_of))
+        apps = _in_service(every_app(context, case))
+        looks = [(app, look(app, day_of(as_of))) for app in apps]
         if as_json:
-            data(_watch_data(found))
+            data_by_case({app.model: _watch_data(found) for app, found in looks})
         else:
-            _show(found)
+            for app, found in looks:
+                _show(found, app.telling)
         if not pause:
             break
         time.sleep(pause)
-    loud = any(a.event and a.event.detail.get("severity") == "critical" for a in found.alerts.values())
+    loud = any(a.event and a.event.detail.get("severity") == "critical" for _, w in looks for a in w.alerts.values())
     raise typer.Exit(1 if loud else 0)
 
 
+def _in_service(apps: list[App]) -> list[App]:
+    """Return the cases with a version in service; all of them where none has, so that the monitor says so."""
+    return [app for app in apps if app.champion()] or apps[:1]
+
+
 @alerts.command("show")
-def show_alerts(context: typer.Context, as_json: Json = False) -> None:
+def show_alerts(context: typer.Context, case: Case = None, as_json: Json = False) -> None:
     """Show where every rule stands for the version in service."""
     from foregate.app.alerts import rows_of
     from foregate.report.rollout import alerts_table
 
-    rows = rows_of(app_of(context))
+    rows = rows_of(app_of(context, case))
     if as_json:
         data(rows)
     elif rows:
@@ -61,20 +88,22 @@ def show_alerts(context: typer.Context, as_json: Json = False) -> None:
 
 
 @alerts.command("silence")
-def silence_rule(context: typer.Context, rule: str, by: By, reason: Reason, until: Until) -> None:
+def silence_rule(context: typer.Context, rule: str, by: By, reason: Reason, until: Until, case: Case = None) -> None:
     """Keep a rule from telling anyone and from acting, until a day."""
     from foregate.app.alerts import silence
 
-    event = silence(app_of(context), rule, by, reason, until.date())
+    event = silence(app_of(context, case), rule, by, reason, until.date())
     say(event.sentence())
 
 
 @alerts.command("replay")
-def replay_rules(context: typer.Context, first: From = None, last: To = None, as_json: Json = False) -> None:
+def replay_rules(
+    context: typer.Context, case: Case = None, first: From = None, last: To = None, as_json: Json = False
+) -> None:
     """Show what today's rules would have told over past days."""
     from foregate.app.alerts import replayed
 
-    looks, found = replayed(app_of(context), day_of(first), day_of(last))
+    looks, found = replayed(app_of(context, case), day_of(first), day_of(last))
     if as_json:
         data([t._asdict() for t in found])
         return
@@ -86,6 +115,7 @@ def replay_rules(context: typer.Context, first: From = None, last: To = None, as
 @alerts.command("budget")
 def budget_rules(
     context: typer.Context,
+    case: Case = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Simulated years.")] = 100,
     rate: Annotated[
         float, typer.Option("--rate", min=0.0, max=2.0, help="True conversion over promised: 1 healthy, 0.5 halved.")
@@ -95,7 +125,7 @@ def budget_rules(
     """Count the alerts a healthy model would cause at this project's volume, by simulation."""
     from foregate.app.alerts import budgeted
 
-    noise, volume = budgeted(app_of(context), runs, rate)
+    noise, at_volume = budgeted(app_of(context, case), runs, rate)
     if as_json:
         data([asdict(n) for n in noise])
         return
@@ -112,26 +142,17 @@ def budget_rules(
         "keeps its promise: every alert is a false one" if rate == 1 else f"converts at {rate:g} of what it promised"
     )
     console = console_of()
-    console.print(
-        f"{runs} simulated years of a model that {words}; {volume.leads_per_day:.0f} leads a day at {volume.rate:.2%}"
-    )
+    console.print(f"{runs} simulated years of a model that {words}; {at_volume}")
     console.print(table)
 
 
-def _show(found: Watch) -> None:
+def _show(found: Watch, telling: Sequence[str]) -> None:
     from foregate.report.words import number
 
     console = console_of()
     same = " (the same as the last look: nothing was written)" if found.repeated and not found.told else ""
     console.print(f"{found.version} as of {found.as_of}: {len(found.evidence)} measurements{same}")
-    for name in (
-        "listed_rate",
-        "top_decile_rate",
-        "listed_rate_ratio",
-        "harm_e_value",
-        "field_rate_ratio",
-        "list_worked",
-    ):
+    for name in telling:
         for e in found.evidence:
             if e.name == name:
                 console.print(f"  {e.label:<20} {number(e)}  [dim]{e.words}[/dim]")

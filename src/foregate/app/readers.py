@@ -1,20 +1,18 @@
-"""What a rollout of lead scores moves: warm packages, the readers' view, and what the field says of both arms."""
+"""Readers of a case: their view in the warehouse, moved by generation, and what every case's service does alike."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from foregate.app.field import decidable, field_of_arms
 from foregate.app.opened import App, schema_of
-from foregate.app.parity import compared
-from foregate.cases.leads.scoring import SCORE_COLUMNS, score_population
-from foregate.cases.leads.work import SCORES
+from foregate.core.alerting import firing
 from foregate.core.errors import ForegateError, OutsideError
 from foregate.core.event import Entry, Event
 from foregate.core.evidence import Evidence
@@ -22,14 +20,19 @@ from foregate.core.rollout import Part, Plan, Readiness, Rollout, bucket, good_v
 from foregate.modeling import artifacts
 from foregate.warehouse.duckdb import DuckDB
 
-VIEW = "bi.lead_scores"
 PATIENCE_SECONDS = 10.0
 SAMPLE = 200
 Opener = Callable[[], AbstractContextManager[DuckDB]]
 
 
 class Readers:
-    """The readers' view in one warehouse: moved by generation, and looked at as a reader would."""
+    """The readers' view in one warehouse: moved by generation, and looked at as a reader would.
+
+    `view` is the name they read; `table` the name, in a version's schema, of the table behind it.
+    """
+
+    view: str
+    table: str
 
     def __init__(self, opened: Opener, on: Callable[[], date]) -> None:
         self.opened, self.on = opened, on
@@ -37,13 +40,22 @@ class Readers:
     def publish(self, served: Entry) -> None:
         """Make readers see what the entry serves; a file another program holds is waited for, some seconds."""
         with self.patiently() as engine:
-            engine.publish(VIEW, _parts(served.event), str(served.event.detail.get("salt", "")), served.sequence)
+            salt = str(served.event.detail.get("salt", ""))
+            engine.publish(self.view, self.parts(served.event), salt, served.sequence)
 
     def probe(self, served: Entry) -> Evidence:
         """Return `probe_rows_off`: rows that readers see and the entry does not serve, or the other way round."""
         with self.patiently() as engine:
-            found, words, rows = _seen(engine, served)
+            found, words, rows = _seen(engine, self.view, self.parts(served.event), served)
         return Evidence("probe_rows_off", found, rows, self.on(), f"event {served.sequence}", words=words)
+
+    def parts(self, event: Event) -> tuple[Part, ...]:
+        """Return which share of readers' rows comes from which version's table."""
+        return parts_of(event, {v: self.staged(v) for v in event.split or {}})
+
+    def staged(self, version: str) -> str:
+        """Return the full name of the table a version serves from."""
+        return f"{schema_of(version)}.{self.table}"
 
     @contextmanager
     def patiently(self) -> Iterator[DuckDB]:
@@ -60,29 +72,39 @@ class Readers:
                 time.sleep(0.2)
 
 
-class LeadsService(Readers):
-    """One project's packages and readers, as of a day."""
+class CaseService(Readers):
+    """One case's packages and readers, as of a day: what is the same for every case."""
+
+    columns: frozenset[str]
 
     def __init__(self, app: App, as_of: date | None = None) -> None:
         super().__init__(app.warehouse, lambda: app.clock().date())
-        self.app = app
+        self.app: Any = app
         self.as_of = as_of or app.clock().date()
 
-    def publish(self, served: Entry) -> None:
-        """Make readers see what the entry serves; scores that are gone are made again from the package."""
-        with self.patiently() as engine:
-            gone = [p.version for p in _parts(served.event) if not engine.exists(p.table)]
-        for version in gone:
-            self._restage(version)
-        super().publish(served)
+    @abstractmethod
+    def restage(self, version: str) -> None:
+        """Make a version's table again from its package."""
 
-    def _restage(self, version: str) -> None:
-        package = self.app.package(version)
+    @abstractmethod
+    def decidable(self, version: str, champion: str | None, plan: Plan) -> tuple[Evidence, str]:
+        """Return `undecided_days`, and the criterion that the plan's window can decide."""
+
+    @abstractmethod
+    def parity(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return how the challenger compares with the champion on the same day."""
+
+    @abstractmethod
+    def field(self, rollout: Rollout) -> Sequence[Evidence]:
+        """Return what the outcomes say of both by now."""
+
+    def publish(self, served: Entry) -> None:
+        """Make readers see what the entry serves; a table that is gone is made again from the package."""
         with self.patiently() as engine:
-            work = self.app.work(engine, self.as_of)
-            engine.use(schema_of(version))
-            columns = {name: dict(types) for name, types in work.columns.items()}
-            score_population(package, engine, columns, work.spine("spine"), self.as_of, SCORES)
+            gone = [p.version for p in self.parts(served.event) if not engine.exists(p.table)]
+        for version in gone:
+            self.restage(version)
+        super().publish(served)
 
     def intact(self, version: str) -> Evidence:
         """Return `intact_faults`: 1 when the package's bytes are not those the ledger recorded."""
@@ -93,12 +115,12 @@ class LeadsService(Readers):
         """Return `standby_faults`: what keeps a version from serving this moment."""
         faults = [self._broken(version, lambda _folder, _digest: self.app.package(version))]
         with self.patiently() as engine:
-            table = f"{schema_of(version)}.{SCORES}"
+            table = self.staged(version)
             there = set(engine.columns(table)) if engine.exists(table) else set()
-            lacks = ", ".join(sorted(SCORE_COLUMNS - there))
+            lacks = ", ".join(sorted(self.columns - there))
             faults.append(f"{table} lacks {lacks}" if lacks else "" if engine.count(table) else f"{table} is empty")
         found = [f for f in faults if f]
-        words = "; ".join(found) or "bytes, load, golden rows and scores in place"
+        words = "; ".join(found) or "bytes, load, golden rows and staged table in place"
         return Evidence("standby_faults", len(found), 2, self.on(), "package", subject=version, words=words)
 
     def ready(self, rollout: Rollout | None, version: str, champion: str | None, plan: Plan) -> Readiness:
@@ -113,21 +135,11 @@ class LeadsService(Readers):
             drilled = [broken, Evidence("drill_rollback_seconds", 0, 0, self.on(), "not tried", words="not tried")]
         else:
             drilled = rehearse(self.app, version, good)
-        undecided, criterion = decidable(self.app, version, champion, plan, self.as_of)
+        undecided, criterion = self.decidable(version, champion, plan)
         return Readiness((*warm, *drilled, undecided), criterion)
-
-    def parity(self, rollout: Rollout) -> Sequence[Evidence]:
-        """Return how the challenger's scores of today compare with the champion's."""
-        return compared(self.app, rollout, self.as_of)
-
-    def field(self, rollout: Rollout) -> Sequence[Evidence]:
-        """Return what the leads of both arms say by now."""
-        return field_of_arms(self.app, rollout, self.as_of)
 
     def bake(self, rollout: Rollout) -> Sequence[Evidence]:
         """Return what must be quiet before a release is complete."""
-        from foregate.core.alerting import firing
-
         open_ones = firing(e.event for e in self.app.entries()).get(rollout.version, {})
         loud = [r for r, a in open_ones.items() if a.event and a.event.detail.get("severity") == "critical"]
         good = next((v for v in good_versions(self.app.entries()) if v != rollout.version), None)
@@ -168,28 +180,23 @@ class LeadsService(Readers):
         return ""
 
 
-def _parts(event: Event) -> tuple[Part, ...]:
-    return parts_of(event, {v: f"{schema_of(v)}.{SCORES}" for v in event.split or {}})
-
-
-def _seen(engine: DuckDB, served: Entry) -> tuple[int, str, int]:
+def _seen(engine: DuckDB, view: str, parts: Sequence[Part], served: Entry) -> tuple[int, str, int]:
     """Return how many rows are off, what was read in words, and how many rows were read."""
-    parts = _parts(served.event)
-    pointed = engine.pointed(VIEW)
+    pointed = engine.pointed(view)
     if not parts:
-        there = engine.exists(VIEW)
+        there = engine.exists(view)
         return int(there), "readers still find a view" if there else "no view, as nothing is in service", 0
-    if not engine.exists(VIEW):
-        return 1, f"no {VIEW}; the pointer stands at {pointed or 'nothing'}", 0
-    read = dict(engine.rows(f"select version, count(*) from {VIEW} group by 1"))  # noqa: S608 - our own name
+    if not engine.exists(view):
+        return 1, f"no {view}; the pointer stands at {pointed or 'nothing'}", 0
+    read = dict(engine.rows(f"select version, count(*) from {view} group by 1"))  # noqa: S608 - our own name
     salt = str(served.event.detail.get("salt", ""))
     staged = {part.version: _staged(engine, part, salt) for part in parts}
     off = sum(abs(read.get(v, 0) - staged.get(v, 0)) for v in {*read, *staged})
     off += pointed != served.sequence
-    off += _misplaced(engine, parts, salt)
+    off += _misplaced(engine, view, parts, salt)
     said = ", ".join(f"{read[v]:,} rows of {v}" for v in sorted(read)) or "no rows"
     kept = ", ".join(f"{n:,} of {v}" for v, n in sorted(staged.items()))
-    words = f"{said} read through {VIEW} at generation {pointed}; {kept} were staged for {served.sequence}"
+    words = f"{said} read through {view} at generation {pointed}; {kept} were staged for {served.sequence}"
     return off, words, sum(read.values())
 
 
@@ -202,9 +209,9 @@ def _staged(engine: DuckDB, part: Part, salt: str) -> int:
     return int(engine.rows(sql, values)[0][0])
 
 
-def _misplaced(engine: DuckDB, parts: Sequence[Part], salt: str) -> int:
+def _misplaced(engine: DuckDB, view: str, parts: Sequence[Part], salt: str) -> int:
     """Return how many of some sampled rows are served by another version than the hash, taken here, says."""
-    sql = f"select unit_id, version from {VIEW} using sample reservoir({SAMPLE} rows) repeatable (1)"  # noqa: S608
+    sql = f"select unit_id, version from {view} using sample reservoir({SAMPLE} rows) repeatable (1)"  # noqa: S608
     by = {part.version: part for part in parts}
     return sum(
         1

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
-from foregate.app.lists import ListReport, build_list
+from foregate.app.leads.case import Leads
+from foregate.app.leads.lists import ListReport, build_list
 from foregate.app.monitoring import Watch, monitor
-from foregate.app.opened import App
 from foregate.app.promotion import promote, rollback, rollouts_of, sunset, waive
 from foregate.app.starting import empty, lay_half_year
 from foregate.cases.leads.world import HALF_YEAR
@@ -65,7 +65,7 @@ class Play:
     folder: Path
     console: Console
     world: Unfolding
-    app: App
+    app: Leads
     calendar: Calendar
     caught: list[str] = field(default_factory=list)
 
@@ -89,7 +89,7 @@ def play(folder: Path, seed: int, console: Console) -> int:
     world = Unfolding(HALF_YEAR, seed, START, END)
     world.lose_trust(TRUST_LOST)
     world.write(folder / "data", START)
-    run = Play(folder, console, world, App(folder, "Ada (RevOps)", calendar), calendar)
+    run = Play(folder, console, world, Leads(folder, "Ada (RevOps)", calendar), calendar)
     day = START
     while day <= END:
         _live(run, day)
@@ -118,7 +118,7 @@ def _run(run: Play, day: date) -> None:
     run.turn(day, ())
     variant = RUNS[day]
     lay_variant(run.folder, variant)
-    run.app = App(run.folder, "Ada (RevOps)", run.calendar)
+    run.app = Leads(run.folder, "Ada (RevOps)", run.calendar)
     run.console.print(Rule(f"{day}: foregate run leads, then promote"))
     state = run.app.run(day)
     key = [f"{e.label} {number(e)}" for e in state.measured() if e.name in ("auc_roc", "top_decile_lift")]

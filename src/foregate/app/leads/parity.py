@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 
-from foregate.app.opened import App
+from foregate.app.leads.case import Leads
 from foregate.cases.leads.scoring import score_population
 from foregate.cases.leads.work import SCORES
 from foregate.core.evidence import Evidence, Unit
@@ -22,7 +22,7 @@ from {ours} as o join {theirs} as t using (subject_id) order by subject_id
 """
 
 
-def compared(app: App, rollout: Rollout, as_of: date) -> Sequence[Evidence]:
+def compared(app: Leads, rollout: Rollout, as_of: date) -> Sequence[Evidence]:
     """Return rows, columns, holes, rank correlation, PSI and cost of the challenger's scores against the champion's.
 
     Both packages score everybody anew as of the day, into a schema of the rollout that no reader's view reads.

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from foregate.app.opened import App, schema_of
+import numpy as np
+import pyarrow as pa
+
+from foregate.app.leads.case import Leads
+from foregate.app.opened import run_of, schema_of
+from foregate.cases.leads import monitoring
+from foregate.cases.leads.field_rows import arm_rows, delay_of, field_rows, score_promise
 from foregate.cases.leads.monitoring import Watched
 from foregate.cases.leads.work import SCORES
+from foregate.core.errors import NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.rollout import Plan, Rollout
 from foregate.metrics.decidability import days_to_decide
+from foregate.modeling.healthy import Volume as Expected
 from foregate.modeling.measured import Measured, digest_of
 from foregate.warehouse.days import day
 from foregate.warehouse.duckdb import DuckDB
@@ -21,6 +29,7 @@ from foregate.warehouse.sources import view_name
 
 CYCLE_DAYS = 30
 RECENT_DAYS = 90
+SCHEMA, CONVERTED = "monitor", "converted_before"
 NORMAL = 1.96
 Criterion = Literal["better", "not_worse"]
 
@@ -42,7 +51,7 @@ class Volume:
         )
 
 
-def decidable(app: App, version: str, champion: str | None, plan: Plan, as_of: date) -> tuple[Evidence, Criterion]:
+def decidable(app: Leads, version: str, champion: str | None, plan: Plan, as_of: date) -> tuple[Evidence, Criterion]:
     """Return `undecided_days`, and the criterion that the plan's window can decide.
 
     The days are those by which a verdict comes too late: enrolment at this project's volumes and the plan's largest
@@ -71,9 +80,8 @@ def decidable(app: App, version: str, champion: str | None, plan: Plan, as_of: d
     return made.count("undecided_days", max(0, needed[chosen] - window), rows, words=words), chosen
 
 
-def field_of_arms(app: App, rollout: Rollout, as_of: date) -> Sequence[Evidence]:
+def field_of_arms(app: Leads, rollout: Rollout, as_of: date) -> Sequence[Evidence]:
     """Return what the leads that only one version listed say by the day: sample ratio, harm, and the matured rates."""
-    from foregate.cases.leads.field_rows import arm_rows
     from foregate.modeling.field import arm_evidence
 
     lists = lists_of(app, since=rollout)
@@ -86,7 +94,7 @@ def field_of_arms(app: App, rollout: Rollout, as_of: date) -> Sequence[Evidence]
     return list(arm_evidence(made, rows, as_of, window))
 
 
-def watched(app: App, version: str, on: date, converted: Collection[str] | None = None) -> Watched:
+def watched(app: Leads, version: str, on: date, converted: Collection[str] | None = None) -> Watched:
     """Return what the field of a version is held against: its own scores, corrected by how they did on test rows.
 
     Tier prices are not it: a list takes the best scored of every tier, and they convert more often than their tier.
@@ -107,8 +115,49 @@ def watched(app: App, version: str, on: date, converted: Collection[str] | None 
     )
 
 
+def measured(app: Leads, version: str, on: date) -> list[Evidence]:
+    """Return the case's own measurements; who had converted is kept for the next look, to see labels taken back."""
+    with app.warehouse() as engine:
+        work = app.work(engine, on)
+        engine.use(SCHEMA)
+        known = engine.exists(CONVERTED)
+        before = {str(r[0]) for r in engine.rows(f"select lead_id from {CONVERTED}")} if known else None  # noqa: S608
+        about = watched(app, version, on, before)
+        rows = field_rows(engine, work.settings, about.lists, version)
+        found = monitoring.measure(work, run_of(app, engine, version, on), about, rows)
+        engine.use(SCHEMA)
+        engine.load(CONVERTED, pa.table({"lead_id": pa.array(sorted(rows.converted()), pa.string())}))
+    return found
+
+
+def measured_then(app: Leads, version: str, on: date) -> Sequence[Evidence]:
+    """Return what the monitor would have measured on a past day; leaves nothing behind."""
+    with app.warehouse() as engine:
+        work = app.work(engine, on)
+        return monitoring.measure(work, run_of(app, engine, version, on), watched(app, version, on))
+
+
+def volume_of(app: Leads, version: str) -> Expected:
+    """Return what a version meets in the field: the leads of its lists a day, and the rates its scores promise."""
+    on = app.clock().date()
+    about = watched(app, version, on)
+    if not about.lists:
+        raise NotAllowedError(
+            f"volume of {version}", found="no list", wanted="one list at least", then="`foregate list build`"
+        )
+    with app.warehouse() as engine:
+        work = app.work(engine, on)
+        rows = field_rows(engine, work.settings, about.lists, version)
+        delay = delay_of(engine, work.settings, about.package, about.window_days)
+    promise = score_promise(rows, delay, about.calibration, about.calibration_hits)
+    scores = np.minimum(1.0, about.calibration * rows.table.column("score").to_numpy())
+    best = rows.table.column("decile").to_numpy() == 1
+    per_day = len(scores) / (CYCLE_DAYS * len(about.lists))
+    return Expected(per_day, promise.rate, float(scores[best].mean()), delay)
+
+
 def lists_of(
-    app: App, since: Rollout | None = None, until: date | None = None, version: str | None = None
+    app: Leads, since: Rollout | None = None, until: date | None = None, version: str | None = None
 ) -> dict[str, date]:
     """Return the lists by name with their days, the last built of each name.
 
@@ -139,7 +188,7 @@ def _needed(volume: Volume, plan: Plan, share: float, criterion: str) -> int:
     )
 
 
-def _volume(app: App, version: str, champion: str, as_of: date) -> Volume:
+def _volume(app: Leads, version: str, champion: str, as_of: date) -> Volume:
     """Return the volume by the champion's last list, or by recent contacts where there is no list."""
     listed = [e.event for e in app.entries() if e.event.kind is Kind.LISTED]
     state = app.states()[version]
@@ -164,7 +213,7 @@ def _cycle(listed: Sequence[Event]) -> int:
     return max(1, (days[-1] - days[-2]).days) if len(days) > 1 else CYCLE_DAYS
 
 
-def _recent(app: App, engine: DuckDB, as_of: date) -> float:
+def _recent(app: Leads, engine: DuckDB, as_of: date) -> float:
     from sqlglot import exp
 
     app.work(engine, as_of)

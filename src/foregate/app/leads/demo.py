@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.rule import Rule
 
-from foregate.app.lists import build_list, explain_lead
-from foregate.app.opened import App
+from foregate.app.leads.case import Leads
+from foregate.app.leads.lists import build_list, explain_lead
 from foregate.app.promotion import promote
 from foregate.app.starting import SCALES, empty, lay_demo
 from foregate.cases.leads.world import Trap
@@ -32,7 +32,7 @@ def play(folder: Path, scale: str, trap: str | None, seed: int, *, signal: bool,
     console.print(Rule("a world of advisers, and what a team declares about it"))
     rows = lay_demo(folder, SCALES[scale], seed, AS_OF, traps.get(trap or ""), signal=signal)
     console.print(f"{folder}/data: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()))
-    app = App(folder)
+    app = Leads(folder)
     console.print(Rule(f"foregate run leads --as-of {AS_OF}"))
     state = app.run(AS_OF, lambda step: _tell(step, console))
     console.print(summary(state))
@@ -51,7 +51,7 @@ def play(folder: Path, scale: str, trap: str | None, seed: int, *, signal: bool,
     return 0
 
 
-def _list(app: App, console: Console) -> None:
+def _list(app: Leads, console: Console) -> None:
     console.print(Rule("foregate list build"))
     report = build_list(app, AS_OF)
     console.print(waterfall_table(report.built.waterfall.to_pylist()))
@@ -73,6 +73,6 @@ def _tell(step: Step, console: Console) -> None:
         console.print(phase_line(step.phase, step.state, step.seconds, step.judgements))
 
 
-def _write_log(app: App) -> None:
+def _write_log(app: Leads) -> None:
     text = execution_log(app.entries(), "leads", app.clock().date())
     app.project.path("EXECUTION_LOG.md").write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from foregate.app.opened import App
+from foregate.app.leads.case import Leads
 from foregate.app.promotion import rollouts_of
 from foregate.cases.leads import arms, listing
 from foregate.cases.leads.lifecycle import MODEL
@@ -45,7 +45,7 @@ class ListReport:
     repeated: bool
 
 
-def build_list(app: App, as_of: date | None = None, name: str | None = None, *, replace: bool = False) -> ListReport:
+def build_list(app: Leads, as_of: date | None = None, name: str | None = None, *, replace: bool = False) -> ListReport:
     """Return the list of a month, built by the version in service; the same inputs give the same bytes.
 
     A list that another version, or other arms, have built is kept as it is: nobody changes hands in the middle of a
@@ -93,7 +93,7 @@ def build_list(app: App, as_of: date | None = None, name: str | None = None, *, 
     return ListReport(named, version, built, files, digest, repeated)
 
 
-def _remembered(app: App, version: str, detail: dict[str, Any], judgements: tuple[Judgement, ...]) -> bool:
+def _remembered(app: Leads, version: str, detail: dict[str, Any], judgements: tuple[Judgement, ...]) -> bool:
     """Return whether the ledger has this very list already; it is written otherwise."""
     before = [
         e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == detail["list"]
@@ -108,14 +108,14 @@ def _remembered(app: App, version: str, detail: dict[str, Any], judgements: tupl
     return False
 
 
-def _trial(app: App) -> Rollout | None:
+def _trial(app: Leads) -> Rollout | None:
     """Return the open rollout whose version is asked for a list: noted in shadow, in canary called for its share."""
     found = active(app.entries())
     stage = found.held_in if found and found.stage is Stage.HELD else found.stage if found else None
     return found if found and found.champion and stage in (Stage.SHADOW, Stage.CANARY) else None
 
 
-def _challengers(app: App, engine: DuckDB, work: Work, trial: Rollout, request: listing.Request) -> Built | str:
+def _challengers(app: Leads, engine: DuckDB, work: Work, trial: Rollout, request: listing.Request) -> Built | str:
     """Return the list as the challenger alone would build it, or in words why it can not: the month goes on without."""
     engine.use(f"{schema_of_list(request.name)}_challenger")
     try:
@@ -127,7 +127,7 @@ def _challengers(app: App, engine: DuckDB, work: Work, trial: Rollout, request: 
 
 
 def _merged(
-    app: App,
+    app: Leads,
     engine: DuckDB,
     trial: Rollout,
     chosen: Built | str,
@@ -163,7 +163,7 @@ def _merged(
     return merged
 
 
-def _kept(app: App, name: str, version: str, trial: Rollout | None) -> Event | None:
+def _kept(app: Leads, name: str, version: str, trial: Rollout | None) -> Event | None:
     """Return the event of a list that was built by another version, or with other arms; None if it may be built."""
     made = [e.event for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == name]
     if not made:
@@ -172,7 +172,7 @@ def _kept(app: App, name: str, version: str, trial: Rollout | None) -> Event | N
     return made[-1] if (made[-1].version, made[-1].detail.get("rollout")) != now else None
 
 
-def _read_back(app: App, event: Event) -> ListReport:
+def _read_back(app: Leads, event: Event) -> ListReport:
     """Return a list as it was built."""
     named = str(event.detail["list"])
     with _list_tables(app, named) as engine:
@@ -186,7 +186,7 @@ def _read_back(app: App, event: Event) -> ListReport:
     return ListReport(named, event.version, built, files, str(event.detail["digest"]), repeated=True)
 
 
-def _frozen_share(app: App, trial: Rollout, name: str) -> float:
+def _frozen_share(app: Leads, trial: Rollout, name: str) -> float:
     """Return the challenger's share on a list: the one it was first built with, so that nobody changes arm midway."""
     built = [e.event.detail for e in app.entries() if e.event.kind is Kind.LISTED and e.event.detail["list"] == name]
     shares = [float(d["share"]) for d in built if d.get("rollout") == trial.began and "share" in d]
@@ -203,7 +203,7 @@ def _told(trial: Rollout | None, merged: arms.Merged | None) -> dict[str, Any]:
     return {"rollout": trial.began, "challenger": trial.version, "share": merged.share, **told}
 
 
-def explain_lead(app: App, lead: str, name: str | None = None) -> dict[str, Any]:
+def explain_lead(app: Leads, lead: str, name: str | None = None) -> dict[str, Any]:
     """Return why a person (or the person of a lead) is on the list or what kept them out, with their top reasons."""
     event = _last_list(app, name)
     with app.warehouse() as engine:
@@ -220,7 +220,7 @@ def explain_lead(app: App, lead: str, name: str | None = None) -> dict[str, Any]
     return {"list": event.detail["list"], "version": event.version, **found}
 
 
-def export_list(app: App, target: Path, name: str | None = None) -> Path:
+def export_list(app: Leads, target: Path, name: str | None = None) -> Path:
     """Return the path of the list written as CSV or Parquet, by the ending of the target."""
     event = _last_list(app, name)
     with _list_tables(app, str(event.detail["list"])) as engine:
@@ -237,7 +237,7 @@ _ORDERED = f"SELECT * FROM {listing.PEOPLE} ORDER BY list_rank"  # noqa: S608 - 
 
 
 @contextmanager
-def _list_tables(app: App, name: str) -> Iterator[DuckDB]:
+def _list_tables(app: Leads, name: str) -> Iterator[DuckDB]:
     with app.warehouse() as engine:
         engine.use(schema_of_list(name), create=False)
         yield engine
@@ -255,7 +255,7 @@ def _whole(engine: DuckDB) -> Iterator[None]:
     engine.rows("COMMIT")
 
 
-def _export(app: App, engine: DuckDB, name: str) -> tuple[Path, ...]:
+def _export(app: Leads, engine: DuckDB, name: str) -> tuple[Path, ...]:
     folder = app.project.path("lists") / name
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -266,7 +266,7 @@ def _export(app: App, engine: DuckDB, name: str) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _in_service(app: App) -> str:
+def _in_service(app: Leads) -> str:
     version = champion(e.event for e in app.entries())
     if version is None:
         raise NotAllowedError(
@@ -278,7 +278,7 @@ def _in_service(app: App) -> str:
     return version
 
 
-def _last_list(app: App, name: str | None) -> Event:
+def _last_list(app: Leads, name: str | None) -> Event:
     made = [e.event for e in app.entries() if e.event.kind is Kind.LISTED]
     fitting = [e for e in made if name is None or e.detail["list"] == name]
     if not fitting:
@@ -291,7 +291,7 @@ def _last_list(app: App, name: str | None) -> Event:
     return fitting[-1]
 
 
-def _person(app: App, engine: DuckDB, lead: str) -> int | str | None:
+def _person(app: Leads, engine: DuckDB, lead: str) -> int | str | None:
     """Return the person of an id: itself when it was scored, else the person of the lead of that id."""
     decided = f"select person_id from {listing.DECISIONS} where cast(person_id as varchar) = $id"  # noqa: S608
     named, own = exp.column(app.settings.person), exp.cast(exp.column(app.settings.lead), "varchar")
