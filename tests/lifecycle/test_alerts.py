@@ -306,7 +306,7 @@ def test_the_ledger_tells_what_the_state_says_whatever_a_crash_cut_off(days: lis
     after = standing(ledger.events, "v1")
     assert set(firing(ledger.events).get("v1", {})) == {a.rule for a in after.values() if a.is_firing}
     told = [
-        Ledger.said(e) for e in ledger.events if e.kind in {Kind.ALERTED, Kind.RESOLVED} and "fall" in Ledger.said(e)
+        Ledger.said(e) for e in ledger.events if e.kind in {Kind.ALERTED, Kind.RESOLVED} and e.detail["rule"] == "fall"
     ]
     assert all(one != other for one, other in zip(told, told[1:], strict=False)), "never the same twice in a row"
 
