@@ -14,6 +14,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from foregate.cases.funnel.settings import FunnelSettings
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.core.errors import ConfigurationError
 from foregate.lifecycle.alerts import AlertSettings
@@ -70,6 +71,7 @@ class Declared(BaseModel):
     sources: dict[str, Source]
     features: dict[str, FeatureSettings] = Field(default_factory=dict)
     leads: LeadsSettings | None = None
+    funnel: FunnelSettings | None = None
     rollout: RolloutSettings = RolloutSettings()
     alerts: AlertSettings = AlertSettings()
 

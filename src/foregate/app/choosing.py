@@ -12,7 +12,7 @@ from foregate.project import Project
 if TYPE_CHECKING:
     from foregate.app.opened import App
 
-CASES = {"leads": ("foregate.app.leads", "Leads")}
+CASES = {"leads": ("foregate.app.leads", "Leads"), "funnel": ("foregate.app.funnel", "Funnel")}
 
 
 class Chosen(NamedTuple):

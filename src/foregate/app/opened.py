@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
@@ -25,6 +25,7 @@ from foregate.warehouse.duckdb import DuckDB
 if TYPE_CHECKING:
     from foregate.app.readers import CaseService
     from foregate.core.evidence import Evidence
+    from foregate.core.gate import Gate
     from foregate.core.phase import Run
     from foregate.core.rollout import Plan
     from foregate.core.rule import Rule
@@ -142,6 +143,12 @@ class App(ABC):
     @abstractmethod
     def plan(self) -> Plan:
         """Return the case's rollout plan as the file declares it today."""
+
+    def crossing_gates(self, plan: Plan, criterion: str = "") -> Mapping[str, tuple[Gate, ...]]:
+        """Return the gates of every step of a plan, by phase."""
+        from foregate.lifecycle.crossings import gates
+
+        return gates(plan, criterion)
 
     @abstractmethod
     def check(self, as_of: date | None = None) -> Checked:

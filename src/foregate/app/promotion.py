@@ -12,7 +12,7 @@ from foregate.core.folds import VersionState
 from foregate.core.gate import Effect, Judgement, Result, judge
 from foregate.core.rollout import champion_at, good_versions
 from foregate.lifecycle import retire
-from foregate.lifecycle.crossings import READY, gates
+from foregate.lifecycle.crossings import READY
 from foregate.lifecycle.moving import Outcome
 from foregate.lifecycle.rollout import Preview, Rollouts
 from foregate.lifecycle.signatures import bound_to, plain
@@ -27,7 +27,8 @@ def rollouts_of(app: App, as_of: date | None = None) -> Rollouts:
     if as_of is not None and as_of > today:
         then = "Leave it out for today."
         raise ConfigurationError("--as-of", found=str(as_of), wanted=f"a day that has been, up to {today}", then=then)
-    return Rollouts(app.ledger, app.clock, app.actor, app.model, app.plan(), app.service(as_of))
+    service, gates_of = app.service(as_of), app.crossing_gates
+    return Rollouts(app.ledger, app.clock, app.actor, app.model, app.plan(), service, gates_of=gates_of)
 
 
 def promote(
@@ -60,7 +61,7 @@ def drill(app: App, version: str | None = None) -> tuple[Judgement, ...]:
     state = app.find(version)
     good = next((v for v in good_versions(app.entries()) if v != state.version), None)
     found = tuple(rehearse(app, state.version, good))
-    asked = [g for g in gates(app.plan())[READY] if g.evidence.startswith(DRILL)]
+    asked = [g for g in app.crossing_gates(app.plan())[READY] if g.evidence.startswith(DRILL)]
     judgements = judge(asked, found)
     event = Event(
         Kind.JUDGED, app.clock(), app.model, state.version, app.actor, DRILL, evidence=found, judgements=judgements

@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from foregate.cli import lists, projects, rollouts, versions, watching
+from foregate.cli import forecasts, lists, projects, rollouts, versions, watching
 from foregate.cli.root import cli
 
-__all__ = ["cli", "lists", "main", "projects", "rollouts", "versions", "watching"]
+__all__ = ["cli", "forecasts", "lists", "main", "projects", "rollouts", "versions", "watching"]
 
 
 def main() -> None:

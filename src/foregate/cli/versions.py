@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -197,17 +198,25 @@ def show(
     version: Version = None,
     phase: Annotated[str | None, typer.Option(help="Only this phase.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every measurement, not only the gates.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Also draw a forecast's fan as .svg or .png.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a version's gates: found, wanted, and what happens otherwise."""
+    """Show a version's gates: found, wanted, what happens otherwise; of a forecast what it says (--all: its gates)."""
     app, named = target_of(context, version)
     state = app.find(named)
     if as_json:
         data(_version_data(state))
         return
+    from foregate.cli.forecasts import show_funnel
     from foregate.report.terminal import gates_table
 
-    console_of().print(gates_table(state, phase, everything=everything))
+    if app.model == "funnel" and phase is None and not everything:
+        funnel: Any = app
+        show_funnel(funnel, state, picture)
+    else:
+        console_of().print(gates_table(state, phase, everything=everything))
     _show_summary(state)
 
 

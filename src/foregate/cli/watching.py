@@ -147,6 +147,8 @@ def budget_rules(
 
 
 def _show(found: Watch, telling: Sequence[str]) -> None:
+    from rich.markup import escape
+
     from foregate.report.words import number
 
     console = console_of()
@@ -155,7 +157,7 @@ def _show(found: Watch, telling: Sequence[str]) -> None:
     for name in telling:
         for e in found.evidence:
             if e.name == name:
-                console.print(f"  {e.label:<20} {number(e)}  [dim]{e.words}[/dim]")
+                console.print(f"  {escape(e.label):<24} {number(e)}  [dim]{escape(e.words)}[/dim]")
     for event in found.told:
         console.print(f"  {event.sentence()}")
     for action in found.actions:

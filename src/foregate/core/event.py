@@ -29,6 +29,7 @@ class Kind(StrEnum):
     SIGNED = "signed"
     SERVED = "served"
     LISTED = "listed"
+    ISSUED = "issued"
     MOVED = "moved"
     ALERTED = "alerted"
     RESOLVED = "resolved"
@@ -126,6 +127,7 @@ _SENTENCES = {
     Kind.WAIVED: lambda e: f"{e.actor} accepted {e.detail.get('gate', '')} of {e.version} until {e.until}",
     Kind.SIGNED: lambda e: f"{e.actor} signed {e.version} until {e.until}",
     Kind.SERVED: lambda e: f"{e.actor} put {_split_words(e.split or {}) or 'nothing'} in service",
+    Kind.ISSUED: lambda e: f"{e.actor} issued the forecast of {e.detail.get('as_of', '')} with {e.version}",
     Kind.LISTED: lambda e: f"{e.actor} built the list {e.detail.get('list', '')} with {e.version}",
     Kind.MOVED: lambda e: f"{e.actor} moved the rollout of {e.version} to {e.detail.get('stage', '')}",
     Kind.ALERTED: lambda e: (

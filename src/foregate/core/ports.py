@@ -34,6 +34,12 @@ class Warehouse(Protocol):
     def load(self, name: str, data: Table) -> int:
         """Create or replace the table `name` from an Arrow table, whole or not at all, and return its rows."""
 
+    def append(self, name: str, data: Table, once: Mapping[str, object]) -> int:
+        """Add rows to a table that only grows and return how many; none when rows with these values are there already.
+
+        The table is made by the first rows, and takes further columns as they come; rows are added whole or not at all.
+        """
+
     def columns(self, name: str) -> dict[str, str]:
         """Return column names and engine types in order; raises DataError when the table does not exist."""
 

@@ -41,7 +41,11 @@ from foregate.core.folds import served
 if TYPE_CHECKING:
     from foregate.metrics.estimate import Estimate
 
-RULE_FILES = {"shipped": ("shipped.toml",), "seeds": ("seeds.toml",), "none": ()}
+RULE_FILES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("leads", "shipped"): ("shipped.toml",),
+    ("leads", "seeds"): ("seeds.toml",),
+    ("funnel", "shipped"): ("funnel.toml",),
+}
 _DAYS_A_YEAR = 365.25
 _Number = Annotated[float | None, Field(strict=True)]
 _Days = Annotated[int, Field(strict=True)]
@@ -136,14 +140,14 @@ class _RuleFile(_Settings):
     rule: tuple[RuleSettings, ...] = ()
 
 
-def rules_of(settings: AlertSettings, file: str = "foregate.toml") -> tuple[Rule, ...]:
-    """Return the rules in force, shipped ones first; raises ConfigurationError naming the file, the rule and the key.
+def rules_of(settings: AlertSettings, file: str = "foregate.toml", model: str = "leads") -> tuple[Rule, ...]:
+    """Return a case's rules in force, shipped first; raises ConfigurationError naming the file, the rule and the key.
 
     >>> [rule.name for rule in rules_of(AlertSettings(rules="none"))]
     []
     """
     found: dict[str, Rule] = {}
-    for name in RULE_FILES[settings.rules]:
+    for name in RULE_FILES.get((model, settings.rules), ()):
         text = (files("foregate.lifecycle") / "rules" / name).read_text(encoding="utf-8")
         found |= {rule.name: rule for rule in rules_in(text, name)}
     found |= {one.name: one.rule() for one in settings.rule}

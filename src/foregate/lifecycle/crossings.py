@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from foregate.core.gate import Effect, Gate
 from foregate.core.rollout import Plan, Rollout, Stage
 
+GatesOf = Callable[[Plan, str], Mapping[str, tuple[Gate, ...]]]
 READY, PARITY, GUARD, VERDICT, PROBE, BAKE = "readiness", "parity", "guardrail", "verdict", "probe", "bake"
 SECONDS_TO_ROLL_BACK = 300
 DOES = {

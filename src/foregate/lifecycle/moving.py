@@ -23,7 +23,7 @@ from foregate.core.rollout import (
     pointer,
     rollouts,
 )
-from foregate.lifecycle.crossings import PROBE, gates
+from foregate.lifecycle.crossings import PROBE, GatesOf, gates
 from foregate.lifecycle.leaving import check_alone, in_service, leaving_rollout, waiting
 
 TRIES = 5
@@ -40,7 +40,10 @@ class Outcome:
 
 @dataclass
 class Mover:
-    """Moves one model's pointer by ledger entries; `boundary` is called between any two steps that a crash may part."""
+    """Moves one model's pointer by ledger entries; `boundary` is called between any two steps that a crash may part.
+
+    `gates_of` gives the gates of every step of a plan, by phase, for the criterion its window can decide.
+    """
 
     ledger: Ledger
     clock: Clock
@@ -49,6 +52,7 @@ class Mover:
     plan: Plan
     service: Service
     boundary: Callable[[str], None] = lambda _point: None
+    gates_of: GatesOf = gates
 
     def entries(self) -> Sequence[Entry]:
         """Return the model's events that count today."""
@@ -226,7 +230,9 @@ class Mover:
             self.boundary("published")
             evidence = self.service.probe(served)
             self._check_latest(served)
-            judged = self._judged(PROBE, gates(self.plan)[PROBE], (evidence,), rollout.version, served.sequence)
+            judged = self._judged(
+                PROBE, self.gates_of(self.plan, "")[PROBE], (evidence,), rollout.version, served.sequence
+            )
             self.boundary("probed")
         except ConflictError:
             raise

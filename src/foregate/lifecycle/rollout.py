@@ -12,7 +12,7 @@ from foregate.core.evidence import Evidence
 from foregate.core.folds import PROMOTABLE, State, phase_state, served
 from foregate.core.gate import Judgement, Result, judge
 from foregate.core.rollout import BACKWARD, Rollout, Stage, active, generation, pointer, rollouts
-from foregate.lifecycle.crossings import READY, Crossing, crossing, gates
+from foregate.lifecycle.crossings import READY, Crossing, crossing
 from foregate.lifecycle.history import history
 from foregate.lifecycle.moving import Outcome, cite
 from foregate.lifecycle.standing import Standing
@@ -196,7 +196,7 @@ class Rollouts(Standing):
         step = crossing(current, self.plan, current.champion)
         if waits := self._waits(step, current) or self._unbaked(current, entries, step):
             return Outcome(current, moved=False, words=waits)
-        asked = gates(self.plan, current.criterion)
+        asked = self.gates_of(self.plan, current.criterion)
         cited = []
         for phase in step.phases:
             evidence = self._evidence(phase, current)
@@ -242,9 +242,9 @@ class Rollouts(Standing):
             ready = self.service.ready(current, version, champion, self.plan)
             past = history(self.entries(), self._state(version), self.plan, self.clock())
             evidence = (*ready.evidence, *past)
-            return judge(gates(self.plan)[READY], evidence), ready.criterion
+            return judge(self.gates_of(self.plan, "")[READY], evidence), ready.criterion
         assert current is not None, "only the first step starts without a rollout"
-        asked = gates(self.plan, current.criterion)
+        asked = self.gates_of(self.plan, current.criterion)
         found = [j for phase in step.phases for j in judge(asked[phase], self._evidence(phase, current))]
         return tuple(found), current.criterion
 

@@ -4,11 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
+# Poisson draws around it still fit into 32 bits.
+MOST = 1e9
+Number = TypeVar("Number", np.int32, np.int64, np.float64)
+
+
+def grouped(values: NDArray[Number], groups: Indices, count: int, axis: int = 0) -> NDArray[Number]:
+    """Return the sums of an axis by group: the axis becomes `count` long, in the order of the groups' indices.
+
+    `groups` gives each entry of the axis its group, from 0; a group without entries is 0. Integers stay integers of
+    their size. Each sum is taken in the order of the entries, so that it does not hang on the other axes' lengths.
+
+    >>> grouped(np.array([[1, 2], [10, 20], [3, 4]]), np.array([0, 2, 0]), 3).tolist()
+    [[4, 6], [0, 0], [10, 20]]
+    """
+    entries: NDArray[Number] = np.moveaxis(values, axis, 0)
+    found: NDArray[Number] = np.zeros((count, *entries.shape[1:]), dtype=values.dtype)
+    for entry, group in zip(entries, groups, strict=True):
+        found[group] += entry
+    return np.moveaxis(found, 0, axis)
+
+
+def arrivals(rates: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Return Poisson counts with the given rates, of their shape; a rate beyond 1e9 is taken as 1e9.
+
+    >>> arrivals(np.array([0.0, 1e30]), np.random.default_rng(1)) > 0
+    array([False,  True])
+    """
+    return rng.poisson(np.minimum(rates, MOST)).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,11 @@ class History:
     def days(self) -> int:
         """How many days there are."""
         return int(self.counts.shape[1])
+
+    @property
+    def super_segments(self) -> int:
+        """How many super-segments there are; one without a series of its own counts when a later one has some."""
+        return int(self.segments.max()) + 1
 
     @property
     def alive(self) -> NDArray[np.bool_]:

@@ -82,6 +82,32 @@ class DuckDB:
         finally:
             self._link.unregister("foregate_incoming")
 
+    def append(self, name: str, data: pa.Table, once: Mapping[str, object]) -> int:
+        """Add rows to a table that only grows and return how many; none when rows with these values are there already.
+
+        The table is made by the first rows, and takes further columns as they come, in one transaction.
+        """
+        same = " AND ".join(f"{_quoted(column)} = ${column}" for column in once)
+        self._link.register("foregate_incoming", data)
+        self._run("BEGIN")
+        try:
+            if "." in name:
+                self._run(f"CREATE SCHEMA IF NOT EXISTS {_quoted(name.split('.')[0])}")
+            self._run(f"CREATE TABLE IF NOT EXISTS {_quoted(name)} AS FROM foregate_incoming LIMIT 0")
+            there, coming = self.columns(name), self.columns("foregate_incoming")
+            for column in [c for c in coming if c not in there]:
+                self._run(f"ALTER TABLE {_quoted(name)} ADD COLUMN {_quoted(column)} {coming[column]}")
+            before = self.rows(f"SELECT count(*) FROM {_quoted(name)} WHERE {same}", once)[0][0]  # noqa: S608 - quoted names
+            if not before:
+                self._run(f"INSERT INTO {_quoted(name)} BY NAME FROM foregate_incoming")
+            self._run("COMMIT")
+        except BaseException:
+            self._run("ROLLBACK")
+            raise
+        finally:
+            self._link.unregister("foregate_incoming")
+        return 0 if before else data.num_rows
+
     def view(self, name: str, sql: str) -> None:
         """Create or replace a view."""
         self._run(f"CREATE OR REPLACE VIEW {_quoted(name)} AS {sql}")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from foregate.lifecycle.alerts import AlertSettings
     from foregate.project import Project
     from foregate.warehouse.duckdb import DuckDB
+    from foregate.warehouse.features import FeatureFile
+    from foregate.warehouse.sources import Source
 
 POLICY_KEYS = {"gates", "list", "owners"}
 VIEW = "bi.lead_scores"
@@ -102,13 +104,14 @@ class Leads(App):
                 wanted=f"one of {', '.join(declared.sources)}",
                 then="Declare the leads' table as a source.",
             )
-        columns = bind(engine, declared.sources, self.project.folder)
+        sources = self._own_sources(found)
+        columns = bind(engine, sources, self.project.folder)
         check_lead_columns(settings, columns[settings.source], str(self.project.file))
         check_list_columns(settings, columns, str(self.project.file))
         dates = settings.dates
         return Work(
             settings=settings,
-            sources=dict(declared.sources),
+            sources=sources,
             columns=columns,
             files=found,
             rules=rules,
@@ -122,8 +125,16 @@ class Leads(App):
                 train_start=dates.train_start,
             ),
             artifacts=self.project.path("artifacts"),
-            fingerprints={name: engine.fingerprint(view_name(name)) for name in declared.sources},
+            fingerprints={name: engine.fingerprint(view_name(name)) for name in sources},
         )
+
+    def _own_sources(self, features: Sequence[FeatureFile]) -> dict[str, Source]:
+        """Return the declared sources but those that only another case reads: its data make no other lead score."""
+        settings, declared = self.settings, self.project.declared
+        named = {settings.source, settings.people().source, *(f.source for f in features)}
+        named |= {settings.owners.source} if settings.owners else set()
+        others = {s.source for s in declared.funnel.stages.values()} if declared.funnel else set()
+        return {name: source for name, source in declared.sources.items() if name in named or name not in others}
 
     def check(self, as_of: date | None = None) -> Checked:
         """Return the features after everything a run would need has been checked, without running it."""

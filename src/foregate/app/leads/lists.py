@@ -17,8 +17,8 @@ from foregate.app.promotion import rollouts_of
 from foregate.cases.leads import arms, listing
 from foregate.cases.leads.lifecycle import MODEL
 from foregate.cases.leads.monthly_list import Built
-from foregate.cases.leads.phases.preflight import staleness
 from foregate.cases.leads.work import SCORES, Work
+from foregate.cases.source_checks import staleness
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.folds import champion
@@ -66,7 +66,7 @@ def build_list(app: Leads, as_of: date | None = None, name: str | None = None, *
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         work = app.work(engine, on)
         seed, today = app.project.declared.seed, app.clock().date()
-        stale = tuple(staleness(work, Run(engine, MODEL, version, on, seed)))
+        stale = tuple(staleness(work.sources, work.fingerprints, Run(engine, MODEL, version, on, seed)))
         accepted = frozenset(w.gate for w in app.find(version).waivers if w.until >= today)
         request = listing.Request(named, on, app.settings, work.rules, seed, stale, accepted)
         chosen = _challengers(app, engine, work, trial, request) if trial else None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from foregate.core.errors import ConfigurationError, DataError
 from foregate.core.gate import Gate
+from foregate.lifecycle.alerts import AlertSettings
 from foregate.lifecycle.moved import GateMove, moved
 from foregate.lifecycle.plan import RolloutSettings, StepSettings
 from foregate.warehouse.sources import MEASURED, Source
@@ -85,6 +86,7 @@ class FunnelSettings(_Settings):
     renamed: dict[str, str] = Field(default_factory=dict)
     candidates: tuple[str, ...] = ()
     gates: dict[str, GateMove] = Field(default_factory=dict)
+    alerts: AlertSettings = AlertSettings()
     rollout: RolloutSettings = RolloutSettings(step=(StepSettings(share=0.0, days=28),))
 
     @field_validator("min_origins")
@@ -119,11 +121,11 @@ class FunnelSettings(_Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.origins < self.min_origins:
-            raise ValueError(f"wanted origins of at least min_origins, {self.min_origins}")
+            raise ValueError(f"origins = {self.origins}: say at least min_origins, {self.min_origins}")
         if self.test_origins >= self.origins:
-            raise ValueError("wanted fewer test_origins than origins: candidates are chosen on the others")
+            raise ValueError(f"test_origins = {self.test_origins}: say fewer than origins, {self.origins}")
         if self.score_days > self.horizon_days:
-            raise ValueError("wanted score_days of at most horizon_days")
+            raise ValueError(f"score_days = {self.score_days}: say at most horizon_days, {self.horizon_days}")
         self._check_renamed()
         return self
 

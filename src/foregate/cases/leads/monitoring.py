@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from foregate.cases.leads.field_rows import FieldRows, delay_of, field_rows, price_promise, score_promise
 from foregate.cases.leads.listing import owners
 from foregate.cases.leads.packages import Package
-from foregate.cases.leads.phases.preflight import staleness
 from foregate.cases.leads.scoring import POPULATION_FEATURES
 from foregate.cases.leads.serving import Profile, profile, serving_evidence
 from foregate.cases.leads.work import Work
+from foregate.cases.source_checks import staleness
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.phase import Run
 from foregate.core.ports import Warehouse
@@ -76,7 +76,10 @@ def measure(work: Work, run: Run, watched: Watched, rows: FieldRows | None = Non
         *_field(made, work, run, watched, rows),
         *_lists(made, work, run, rows, lists),
         *_population(made, run, watched.package, lists),
-        *(list(staleness(work, run)) or [made.nothing("stale_days", "no source declares fresh_days")]),
+        *(
+            list(staleness(work.sources, work.fingerprints, run))
+            or [made.nothing("stale_days", "no source declares fresh_days")]
+        ),
     ]
 
 

@@ -1,0 +1,153 @@
+"""The funnel, opened: what its run needs, how a version is walked, what it issues, what the monitor measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
+from foregate.cases.funnel import packages
+from foregate.cases.funnel.events import read_events
+from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
+from foregate.cases.funnel.origins import days_of
+from foregate.cases.funnel.settings import FunnelSettings, check_stages
+from foregate.cases.funnel.work import Work
+from foregate.core.errors import ConfigurationError
+from foregate.lifecycle.alerts import rules_of
+from foregate.lifecycle.store import holder_name
+from foregate.lifecycle.walk import Step, Watch, walk
+from foregate.modeling.measured import digest_of
+from foregate.warehouse.binding import bind, unstable
+from foregate.warehouse.sources import view_name
+
+if TYPE_CHECKING:
+    from foregate.app.funnel.service import FunnelService
+    from foregate.cases.funnel.packages import Package
+    from foregate.core.evidence import Evidence
+    from foregate.core.folds import VersionState
+    from foregate.core.rollout import Plan
+    from foregate.core.rule import Rule
+    from foregate.lifecycle.alerts import AlertSettings
+    from foregate.warehouse.duckdb import DuckDB
+
+VIEW = "bi.production_forecast"
+POLICY_KEYS = {"gates", "rollout", "alerts"}
+
+
+class Funnel(App):
+    """The funnel forecast of a project."""
+
+    model, view = MODEL, VIEW
+    telling = ("issued_bias", "issued_loss_ratio", "issued_coverage_95", "days_since_issue")
+
+    @property
+    def settings(self) -> FunnelSettings:
+        """The project's funnel."""
+        found = self.project.declared.funnel
+        if found is None:
+            raise ConfigurationError(
+                str(self.project.file), found="no [funnel]", wanted="a case to run", then="Declare it."
+            )
+        return found
+
+    @property
+    def alerts(self) -> AlertSettings:
+        """The funnel's alert settings."""
+        return self.settings.alerts
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the alert rules in force."""
+        return rules_of(self.alerts, str(self.project.file), MODEL)
+
+    def plan(self) -> Plan:
+        """Return the rollout plan as the file declares it today."""
+        return self.settings.rollout.plan()
+
+    def service(self, as_of: date | None = None) -> FunnelService:
+        """Return what a rollout moves, its evidence from issued forecasts read as of a day, else today."""
+        from foregate.app.funnel.service import FunnelService
+
+        return FunnelService(self, as_of)
+
+    def work(self, engine: DuckDB, as_of: date) -> Work:
+        """Return a run's declarations with the stages' sources readable; raises what is wrong with them."""
+        settings, declared = self.settings, self.project.declared
+        check_names(settings)
+        named = {stage.source for stage in settings.stages.values()}
+        sources = {name: source for name, source in declared.sources.items() if name in named}
+        there = bind(engine, sources, self.project.folder)
+        check_stages(settings, sources, there, str(self.project.file))
+        return Work(
+            settings=settings,
+            sources=sources,
+            columns=there,
+            folder=self.project.folder,
+            fingerprints={name: engine.fingerprint(view_name(name)) for name in sources},
+            as_of=as_of,
+            seed=declared.seed,
+        )
+
+    def check(self, as_of: date | None = None) -> Checked:
+        """Return the stages and series after everything a run would need has been checked, without running it."""
+        on = self.project.day(as_of)
+        with self.warehouse() as engine:
+            work = self.work(engine, on)
+            found = read_events(engine, work.settings, work.sources, on)
+        counts = {name: len(one) for name, one in found.stages.items()}
+        told = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+        words = f"{told} in {len(found.series)} series of {len(found.segment_names)} segments by {on}"
+        return Checked(words, {"events": counts, "series": [str(one) for one in found.series]})
+
+    def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
+        """Return the state of the version these declarations and data make, after walking it through its phases."""
+        from foregate.app.funnel.issuing import remember
+
+        on = self.project.day(as_of)
+        with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
+            watch(Step("sources", "Reads the stages' sources and takes their fingerprints."))
+            with self.remember_failure():
+                work = self.work(engine, on)
+                work.unstable = unstable(engine, work.sources, self.project.folder)
+            version = self._version_of(work)
+            engine.use(schema_of(version))
+            work.champion = self._in_service
+            detail = {"inputs": dict(work.fingerprints), "code": code_digest(MODEL), "libraries": libraries()}
+            window = days_of(on, work.settings).window
+            run = run_of(self, engine, version, on)
+            state = walk(lifecycle(work, window), run, self.ledger, self.clock, self.actor, watch, detail)
+        remember(self, state)
+        return state
+
+    def _version_of(self, work: Work) -> str:
+        """Return the content hash of all that makes a version: declarations, data, code, libraries, as-of and seed."""
+        settings = work.settings.model_dump_json(exclude=POLICY_KEYS)
+        sources = [(n, s.model_dump_json()) for n, s in sorted(work.sources.items())]
+        queries = [self.project.path(s.query).read_text() for s in work.sources.values() if s.query]
+        inputs = sorted(work.fingerprints.items())
+        about = (work.as_of, work.seed, code_digest(MODEL), libraries())
+        return digest_of(MODEL, settings, sources, queries, inputs, *about, length=10)
+
+    def _in_service(self) -> Package | None:
+        version = self.champion()
+        return self.package(version) if version else None
+
+    def package(self, version: str) -> Package:
+        """Return a version's package, its bytes checked against the digest the ledger recorded."""
+        return packages.read(self.project.path("artifacts") / version, self.package_digest(version))
+
+    def measured(self, version: str, on: date) -> list[Evidence]:
+        """Return what the forecasts that were issued have come to by a day."""
+        from foregate.app.funnel.issuing import measured
+
+        return measured(self, version, on)
+
+    def replayed(self, version: str, on: date) -> Sequence[Evidence]:
+        """Return what the monitor would have measured on a past day; leaves nothing behind."""
+        return self.measured(version, on)
+
+    def healthy(self, version: str, only: set[str], multiplier: float = 1.0) -> Healthy:
+        """Return what the monitor of a version whose forecasts hold, times `multiplier`, would measure in a year."""
+        from foregate.app.funnel.issuing import healthy
+
+        return healthy(self, version, only, multiplier)
