@@ -20,9 +20,9 @@ def funnel(**changed: Any) -> FunnelSettings:
     return FunnelSettings(**{"stages": {"mql": MQL}, "segments": {"All": ["Event", "Web"]}} | changed)
 
 
-def test_the_defaults_are_eighteen_origins_of_which_six_are_sealed_and_a_shadow_rollout() -> None:
+def test_the_defaults_are_twenty_four_origins_of_which_eight_are_sealed_and_a_shadow_rollout() -> None:
     found = funnel()
-    assert (found.horizon_days, found.origins, found.test_origins, found.origin_step_days) == (90, 18, 6, 14)
+    assert (found.horizon_days, found.origins, found.test_origins, found.origin_step_days) == (90, 24, 8, 14)
     assert (found.score_days, found.draws, found.min_origins, found.complete_after_days) == (28, 400, 12, 0)
     assert [step.share for step in found.rollout.step] == [0.0]
     assert found.stages["mql"].links_by == "lead_id"
@@ -33,7 +33,7 @@ def test_the_defaults_are_eighteen_origins_of_which_six_are_sealed_and_a_shadow_
     [
         ({"min_origins": 11}, "at least 12"),
         ({"origins": 11}, "origins = 11: say at least min_origins, 12"),
-        ({"test_origins": 18}, "test_origins = 18: say fewer than origins, 18"),
+        ({"test_origins": 17}, "test_origins = 17: say at most origins less 8, 16"),
         ({"horizon_days": 20}, "score_days = 28: say at most horizon_days, 20"),
         ({"horizon_days": 367}, "less than or equal to 366"),
         ({"stages": {}}, "no stage: say at least one"),

@@ -26,6 +26,11 @@ def lay_demo(folder: Path, scale: Scale, seed: int, as_of: date, trap: Trap | No
     return generate(folder / "data", scale, seed, as_of=as_of, trap=trap, signal=signal)
 
 
+def lay_funnel(folder: Path) -> None:
+    """Write the project files of the funnel's demo to a folder; its world writes the data."""
+    _lay("project", folder, "funnel")
+
+
 def lay_half_year(folder: Path) -> None:
     """Write the project files of the half year's demo to an empty folder; its world writes the data day by day."""
     _lay("rollout_project", folder)
@@ -53,8 +58,8 @@ def empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lay(name: str, folder: Path) -> None:
-    with as_file(files("foregate.cases.leads") / name) as template:
+def _lay(name: str, folder: Path, case: str = "leads") -> None:
+    with as_file(files(f"foregate.cases.{case}") / name) as template:
         shutil.copytree(template, folder, dirs_exist_ok=True)
 
 

@@ -62,9 +62,12 @@ def demo(
 
         code = play_half_year(folder, seed, console)
     else:
+        from foregate.app.funnel.demo import play as play_funnel
         from foregate.app.leads.demo import play
 
         code = play(folder, scale, trap, seed, signal=signal, console=console)
+        if trap is None and signal and scale == "demo":
+            code = max(code, play_funnel(folder / "funnel", seed, console))
     if picture is not None:
         from foregate.report.picture import svg
 

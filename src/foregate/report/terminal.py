@@ -40,7 +40,13 @@ KEY_NUMBERS = (
     "calibration_ratio",
     "test_priority_lift",
     "champion_auc_difference",
+    "conversion_rate",
+    "chosen",
+    "naive_loss_ratio",
+    "champion_loss_ratio",
+    "capture_rate",
 )
+_REGISTRY = {"AUC": "auc_roc", "top-decile lift": "top_decile_lift", "loss over naive": "naive_loss_ratio"}
 
 
 def phase_line(phase: str, state: State, seconds: float, judgements: Sequence[Judgement]) -> RenderableType:
@@ -112,7 +118,9 @@ def registry_table(
 ) -> RenderableType:
     """Return every version with its state, its role and its share of the traffic."""
     table = Table(box=None, pad_edge=False)
-    for head in ("version", "started (UTC)", "as of", "state", "role", "in service", "AUC", "top-decile lift"):
+    states = list(states)
+    told = {head: name for head, name in _REGISTRY.items() if any(_named(state, name) for state in states)}
+    for head in ("version", "started (UTC)", "as of", "state", "role", "in service", *told):
         table.add_column(head)
     for state in states:
         share = f"{split[state.version]:.0%}" if state.version in split else ""
@@ -123,8 +131,7 @@ def registry_table(
             Text(state.state.value, style=STYLES[state.state]),
             str(roles.get(state.version, "")),
             share,
-            _named(state, "auc_roc"),
-            _named(state, "top_decile_lift"),
+            *(_named(state, name) for name in told.values()),
         )
     return table
 
@@ -134,10 +141,9 @@ def compare_table(left: VersionState, right: VersionState) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for head in ("measured", left.version, right.version):
         table.add_column(head)
-    for name in dict.fromkeys([*KEY_NUMBERS, "champion_lift_difference", "champion_swap_set"]):
-        a, b = _named(left, name), _named(right, name)
-        if a or b:
-            table.add_row(name, a, b)
+    wanted_names = {*KEY_NUMBERS, "champion_lift_difference", "champion_swap_set"} - {"chosen"}
+    for label in dict.fromkeys(e.label for s in (left, right) for e in s.measured() if e.name in wanted_names):
+        table.add_row(Text(label), _labelled(left, label), _labelled(right, label))
     for name in ("train_start", "train_end", "test_start", "test_end"):
         table.add_row(name, _named(left, name), _named(right, name))
     return table
@@ -206,4 +212,12 @@ def explanation(found: Mapping[str, Any]) -> RenderableType:
 
 
 def _named(state: VersionState, name: str) -> str:
-    return next((number(e) for e in state.measured() if e.name == name), "")
+    """Return a measurement, or each subject's with the subject before it."""
+    found = [e for e in state.measured() if e.name == name]
+    if len(found) == 1:
+        return number(found[0])
+    return ", ".join(f"{e.subject} {number(e).split(' ')[0]}" for e in found)
+
+
+def _labelled(state: VersionState, label: str) -> str:
+    return next((number(e) for e in state.measured() if e.label == label), "")

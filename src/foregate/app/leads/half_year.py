@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.table import Table
 from foregate.app.leads.case import Leads
 from foregate.app.leads.lists import ListReport, build_list
 from foregate.app.monitoring import Watch, monitor
+from foregate.app.played import Calendar
 from foregate.app.promotion import promote, rollback, rollouts_of, sunset, waive
 from foregate.app.starting import empty, lay_half_year
 from foregate.cases.leads.world import HALF_YEAR
@@ -33,29 +33,11 @@ from foregate.report.words import number
 
 START, END = date(2025, 10, 31), date(2026, 5, 8)
 LOOK_DAYS = 7
-HOUR = time(7, 0, tzinfo=UTC)
 LISTS = (date(2025, 11, 3), date(2025, 12, 1), date(2026, 1, 2), date(2026, 2, 2), date(2026, 3, 2), date(2026, 4, 1))
 RUNS: dict[date, Variant] = {START: "first", date(2025, 11, 12): "bad", date(2026, 1, 22): "good"}
 TRUST_LOST = date(2025, 11, 14)
 SUNSET_ON = date(2026, 5, 6)
 TELLING = ("listed_rate", "harm_e_value", "field_rate_ratio")
-
-
-@dataclass
-class Calendar:
-    """The clock of a compressed half year: the morning of the day being played, and the seconds that really pass."""
-
-    day: date
-    since: float = field(default_factory=monotonic)
-
-    def __call__(self) -> datetime:
-        """Return the moment being played."""
-        return datetime.combine(self.day, HOUR) + timedelta(seconds=monotonic() - self.since)
-
-    def turn(self, day: date) -> None:
-        """Go on to a later day, or stay on this one."""
-        if day != self.day:
-            self.day, self.since = day, monotonic()
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 
 from foregate.cases.funnel.candidates import COMPLEXITY, NAIVE, allowed
 from foregate.cases.funnel.events import Events
-from foregate.cases.funnel.forecasting import Known, Paths, stage_paths
+from foregate.cases.funnel.forecasting import Followed, Known, Paths, stage_paths
 from foregate.cases.funnel.levels import Level, levels
 from foregate.cases.funnel.panel import actuals
 from foregate.cases.funnel.scoring import COMPONENTS, Floats, Ints, Pit, losses, pits
@@ -37,7 +37,7 @@ class Race:
         The scale is the 90-day mean's loss in each component over all origins, so that no quiet origin weighs more.
         """
         base = self.losses[self.candidates.index(SCALE)].mean(axis=0) if scale is None else scale
-        return (self.losses / np.where(base > 0, base, 1.0)).mean(axis=-1)
+        return np.asarray((self.losses / np.where(base > 0, base, 1.0)).mean(axis=-1))
 
     def of(self, candidate: str) -> Floats:
         """Return [origins] the relative losses of a candidate."""
@@ -62,20 +62,33 @@ class Past:
         self.days = tuple(days)
         self.known = {day: Known.on(events, settings, day) for day in days}
         self.levels: tuple[Level, ...] = levels(events)
-        self._paths: dict[tuple[date, str, str], Paths] = {}
+        self._paths: dict[tuple[date, str, str, int], Paths] = {}
+        self._today = Known(events, settings)
+        self._followed: dict[tuple[str, str], Followed | None] = {}
 
-    def paths(self, day: date, stage: str, choices: Mapping[str, str]) -> Paths:
-        """Return the paths of a stage from an origin, those of the stages before it by their chosen candidates."""
-        key = (day, stage, choices[stage])
+    def paths(self, day: date, stage: str, choices: Mapping[str, str], horizon: int | None = None) -> Paths:
+        """Return the paths of a stage from an origin, those of the stages before it by their chosen candidates.
+
+        `horizon`: days, by default those of a forecast; a race is run over the days that are scored and no further.
+        """
+        ahead = self.settings.horizon_days if horizon is None else horizon
+        key = (day, stage, choices[stage], ahead)
         if key not in self._paths:
             names = list(self.settings.stages)
             place = names.index(stage)
-            before = {names[place - 1]: self.paths(day, names[place - 1], choices)} if place else {}
-            known, wanted = self.known[day], self.settings
+            before = {names[place - 1]: self.paths(day, names[place - 1], choices, ahead)} if place else {}
+            followed = self._follow(stage, choices[stage])
             self._paths[key] = stage_paths(
-                known, stage, choices[stage], before, wanted.horizon_days, wanted.draws, self.seed
+                self.known[day], stage, choices[stage], before, ahead, self.settings.draws, self.seed, followed
             )
         return self._paths[key]
+
+    def _follow(self, stage: str, candidate: str) -> Followed | None:
+        """Return today's history followed by a candidate that can: one pass serves every origin it was known on."""
+        key = (stage, candidate)
+        if key not in self._followed:
+            self._followed[key] = Followed.of(candidate, self._today.history(stage))
+        return self._followed[key]
 
     def forget(self, stage: str, but: str) -> None:
         """Let go of the paths of a stage that nobody else needs."""
@@ -84,7 +97,7 @@ class Past:
     def actual(self, day: date, stage: str, days: int | None = None) -> Ints:
         """Return [series, days] what came after an origin: the days scored, or as many as are complete by now."""
         first = self.known[day].last + timedelta(days=1)
-        complete = (Known(self.events, self.settings).last - first).days + 1
+        complete = (self._today.last - first).days + 1
         wanted = min(complete, self.settings.horizon_days) if days is None else days
         return actuals(self.events, stage, first, first + timedelta(days=wanted - 1))
 
@@ -95,7 +108,7 @@ class Past:
         found = np.zeros((len(names), len(self.days), len(COMPONENTS)))
         for at, candidate in enumerate(names):
             for row, day in enumerate(self.days):
-                drawn = self.paths(day, stage, {**choices, stage: candidate})[..., :days]
+                drawn = self.paths(day, stage, {**choices, stage: candidate}, days)
                 found[at, row] = losses(drawn, self.actual(day, stage, days), self.levels)
         return Race(stage, names, self.days, found, overlap)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from foregate.modeling.series import History
 
 Paths = NDArray[np.int32]
-Linked = Callable[[Cohorts, Paths, NDArray[np.float64] | None, np.random.Generator], Paths]
+Linked = Callable[["Link", Paths, np.random.Generator], Paths]
+
+
+class Link(NamedTuple):
+    """What is known of the way from one stage to the next: who entered and converted, where to, and on which days."""
+
+    cohorts: Cohorts
+    moves: NDArray[np.float64] | None
+    downstream: History
 
 
 class Candidate(Protocol):
@@ -29,13 +37,12 @@ class Candidate(Protocol):
 
 
 NAIVE = ("zero", "mean_all", "mean_28", "mean_90", "seasonal_naive")
-COUNTS = ("count_filter", "segment_trees")
 STATISTICAL = ("theta", "croston_sba", "tsb", "adida", "imapa", "auto_ets", "auto_arima")
 LIBRARY = "statsforecast"
 _MODULES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(NAIVE, ("naive", "NAIVE")),
     "count_filter": ("counts", "COUNT_FILTER"),
-    "segment_trees": ("segment_trees", "SEGMENT_TREES"),
+    "segment_trees": ("segment_trees", "TREES"),
     **dict.fromkeys(STATISTICAL, ("statistical", "STATISTICAL")),
 }
 COMPLEXITY: Mapping[str, int] = {
@@ -63,18 +70,20 @@ def candidate_of(name: str) -> Candidate:
     if name not in _MODULES:
         raise _unknown(name)
     module, attribute = _MODULES[name]
-    found = getattr(import_module(f"foregate.modeling.{module}"), attribute)
-    return next(one for one in (found if isinstance(found, tuple) else (found,)) if one.name == name)  # type: ignore[no-any-return]
+    found: Any = getattr(import_module(f"foregate.modeling.{module}"), attribute)
+    several = found.values() if isinstance(found, Mapping) else found if isinstance(found, tuple) else (found,)
+    one: Candidate = next(candidate for candidate in several if candidate.name == name)
+    return one
 
 
 def allowed(settings: FunnelSettings, stage: str) -> tuple[str, ...]:
     """Return who may forecast a stage: those the project lists, and always the naive ones.
 
-    Without a list: every one that needs no further library and is no slower than the trees. Raises ConfigurationError
+    Without a list: the count filter and those that convert. Raises ConfigurationError
     for a name that nobody has, one that converts the stage before the first, or a library that is not installed.
     """
     first = stage == next(iter(settings.stages))
-    asked = settings.candidates_of(stage) or (*COUNTS, *(() if first else LINKED))
+    asked = settings.candidates_of(stage) or ("count_filter", *(() if first else LINKED))
     for name in asked:
         if name not in COMPLEXITY:
             raise _unknown(name)
@@ -104,22 +113,26 @@ def _unknown(name: str) -> ConfigurationError:
     )
 
 
-def _by_conversion(
-    cohorts: Cohorts, upstream: Paths, moves: NDArray[np.float64] | None, rng: np.random.Generator
-) -> Paths:
+def _by_conversion(link: Link, upstream: Paths, rng: np.random.Generator) -> Paths:
     from foregate.modeling.conversion import fit_conversion
     from foregate.modeling.conversion_paths import conversion_paths
 
-    return conversion_paths(fit_conversion(cohorts), cohorts, upstream, rng, moves)
+    found = conversion_paths(fit_conversion(link.cohorts), link.cohorts, upstream, rng, link.moves)
+    return _on_its_weekdays(link, found, rng)
 
 
-def _by_trailing_rate(
-    cohorts: Cohorts, upstream: Paths, moves: NDArray[np.float64] | None, rng: np.random.Generator
-) -> Paths:
+def _by_trailing_rate(link: Link, upstream: Paths, rng: np.random.Generator) -> Paths:
     from foregate.modeling.trailing_rate import trailing_rate_paths
 
-    del moves
-    return trailing_rate_paths(cohorts, upstream, rng)
+    return trailing_rate_paths(link.cohorts, upstream, rng)
+
+
+def _on_its_weekdays(link: Link, found: Paths, rng: np.random.Generator) -> Paths:
+    """Return the paths with their weeks dealt to the days as the stage's own past was: a delay knows no weekday."""
+    from foregate.modeling.weekdays import spread_over_weekdays, weekday_shares
+
+    first = int(link.downstream.weekdays(1)[-1])
+    return spread_over_weekdays(found, first, weekday_shares(link.downstream), rng)
 
 
 LINKED: Mapping[str, Linked] = {"conversion": _by_conversion, "trailing_rate": _by_trailing_rate}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foregate.cases.funnel.candidates import LINKED, candidate_of
+from foregate.cases.funnel.candidates import LINKED, Link, candidate_of
 from foregate.cases.funnel.events import NOBODY, Events, day_number, linked
 from foregate.cases.funnel.panel import last_complete, panel
 from foregate.cases.funnel.settings import FunnelSettings
@@ -113,20 +114,53 @@ def forecast(known: Known, choices: Mapping[str, str], horizon: int, draws: int,
 
 
 def stage_paths(
-    known: Known, stage: str, candidate: str, before: Mapping[str, Paths], horizon: int, draws: int, seed: int
+    known: Known,
+    stage: str,
+    candidate: str,
+    before: Mapping[str, Paths],
+    horizon: int,
+    draws: int,
+    seed: int,
+    followed: Followed | None = None,
 ) -> Paths:
     """Return one candidate's paths of a stage [draws, series, horizon].
 
     A candidate that converts the stage before takes that stage's paths from `before`; the others look at the stage's
     own counts. The chance of each comes from the seed, the stage, the candidate and the day, and from nothing else.
+    `followed`: a longer history that the candidate has followed already, of which what is known here is the beginning.
     """
     rng = np.random.default_rng([seed, _code(stage), _code(candidate), known.day.toordinal()])
     if candidate in LINKED:
         names = list(known.settings.stages)
         upstream = names[names.index(stage) - 1]
-        cohorts, moves = known.cohorts(upstream, stage), known.moves(upstream, stage)
-        return LINKED[candidate](cohorts, before[upstream], moves, rng)
-    return candidate_of(candidate).paths(known.history(stage), horizon, draws, rng)
+        link = Link(known.cohorts(upstream, stage), known.moves(upstream, stage), known.history(stage))
+        return LINKED[candidate](link, before[upstream], rng)
+    history = known.history(stage)
+    if followed is not None and followed.begins_with(history):
+        return followed.paths(history.days - 1, horizon, draws, rng)
+    return candidate_of(candidate).paths(history, horizon, draws, rng)
+
+
+class Followed:
+    """A history that a candidate has followed in one pass, day by day: every evening of it can be forecast from."""
+
+    def __init__(self, candidate: Any, history: History) -> None:
+        self.history = history
+        self.paths: Callable[[int, int, int, np.random.Generator], Paths] = candidate.filtered(history).paths
+
+    @classmethod
+    def of(cls, candidate: str, history: History) -> Followed | None:
+        """Return the history followed, or None for a candidate that can only look back from one day."""
+        found = None if candidate in LINKED else candidate_of(candidate)
+        return cls(found, history) if hasattr(found, "filtered") else None
+
+    def begins_with(self, early: History) -> bool:
+        """Return whether an earlier knowledge is exactly the beginning of what was followed: nothing came late."""
+        if early.days > self.history.days or early.series != self.history.series:
+            return False
+        cut = self.history.until(early.days - 1)
+        same = (np.array_equal(getattr(cut, name), getattr(early, name)) for name in ("counts", "born", "died"))
+        return cut.last == early.last and all(same)
 
 
 def _code(text: str) -> int:

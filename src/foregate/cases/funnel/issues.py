@@ -54,7 +54,7 @@ def read(folder: Path, key: str, digest: str) -> Issue:
     """Return an issue as it was written; raises DataError when its bytes are not those the ledger recorded."""
     files = artifacts.read(folder / FOLDER / key, digest)
     about = json.loads(files[ABOUT])
-    table = pq.read_table(io.BytesIO(files[PATHS]))
+    table = pq.ParquetFile(io.BytesIO(files[PATHS])).read()
     shape = (len(about["series"]), about["horizon"], -1)
     paths = {
         stage: np.moveaxis(_draws(table, place).reshape(shape), 2, 0).astype(np.int32)

@@ -117,9 +117,7 @@ def _errors(made: Measured, stage: str, own: Sequence[Outcome]) -> Iterator[Evid
     means = np.array([one.drawn(stage).sum(axis=(1, 2)).mean() for one in own])
     totals = np.array([int(one.came[stage].sum()) for one in own])
     words = f"{means.sum():,.1f} forecast, {totals.sum():,} came, in {len(own)} issues of {own[-1].days} days"
-    yield made.estimate(
-        "issued_bias", bias(means, totals, _blocks(own), made.level), Unit.DIFFERENCE, stage, words
-    )
+    yield made.estimate("issued_bias", bias(means, totals, _blocks(own), made.level), Unit.DIFFERENCE, stage, words)
     same = all(np.array_equal(one.drawn(stage).mean(axis=0), one.came[stage]) for one in own) and bool(totals.sum())
     yield made.count("zero_error", int(same), len(own), stage, "forecasts equal what came on every day" if same else "")
 

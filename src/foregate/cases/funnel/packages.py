@@ -155,7 +155,7 @@ def _events_of(about: Mapping[str, Any], body: bytes) -> Events:
 
 
 def _columns(body: bytes) -> tuple[list[str], list[Any]]:
-    table = pq.read_table(io.BytesIO(body))
+    table = pq.ParquetFile(io.BytesIO(body)).read()
     return table.column_names, table.columns
 
 

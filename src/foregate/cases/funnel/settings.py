@@ -17,6 +17,8 @@ from foregate.lifecycle.moved import GateMove, moved
 from foregate.lifecycle.plan import RolloutSettings, StepSettings
 from foregate.warehouse.sources import MEASURED, Source
 
+# Fewer past forecasts tell no candidate from another (Diebold-Mariano).
+LEAST_OPEN = 8
 _STAGE_NAME = re.compile(r"^[a-z_]+$")
 
 
@@ -70,8 +72,8 @@ class FunnelSettings(_Settings):
     """
 
     horizon_days: int = Field(default=90, ge=1, le=366)
-    origins: int = Field(default=18, ge=1, le=400)
-    test_origins: int = Field(default=6, ge=1)
+    origins: int = Field(default=24, ge=1, le=400)
+    test_origins: int = Field(default=8, ge=1)
     min_origins: int = 12
     origin_step_days: int = Field(default=14, ge=1)
     score_days: int = Field(default=28, ge=1)
@@ -122,8 +124,9 @@ class FunnelSettings(_Settings):
     def _consistent(self) -> Self:
         if self.origins < self.min_origins:
             raise ValueError(f"origins = {self.origins}: say at least min_origins, {self.min_origins}")
-        if self.test_origins >= self.origins:
-            raise ValueError(f"test_origins = {self.test_origins}: say fewer than origins, {self.origins}")
+        if self.origins - self.test_origins < LEAST_OPEN:
+            most = self.origins - LEAST_OPEN
+            raise ValueError(f"test_origins = {self.test_origins}: say at most origins less {LEAST_OPEN}, {most}")
         if self.score_days > self.horizon_days:
             raise ValueError(f"score_days = {self.score_days}: say at most horizon_days, {self.horizon_days}")
         self._check_renamed()

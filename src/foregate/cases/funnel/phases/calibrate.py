@@ -14,15 +14,9 @@ from foregate.modeling.recalibration import Recalibration
 DOES = "Learns from the open origins at which probabilities the chosen paths must be read for intervals to hold."
 GATES = (
     Gate(
-        "calibrated_rows",
-        at_least=20,
-        effect=Effect.INFORM,
-        why="fewer outcomes teach nothing: paths are read as they are",
-    ),
-    Gate(
         "unreadable_intervals",
         at_most=0,
-        effect=Effect.SIGN_OFF,
+        effect=Effect.INFORM,
         why="paths so narrow that no draw reaches where the interval ends",
     ),
 )

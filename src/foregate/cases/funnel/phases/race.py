@@ -8,7 +8,7 @@ from foregate.cases.funnel.backtest import SCALE, Race, choose
 from foregate.cases.funnel.candidates import NAIVE, allowed
 from foregate.cases.funnel.work import Work
 from foregate.core.evidence import Evidence, Unit
-from foregate.core.gate import Effect, Gate
+from foregate.core.gate import Gate
 from foregate.core.phase import Run
 from foregate.metrics.diebold import relative_loss
 from foregate.modeling.measured import Measured, digest_of
@@ -18,7 +18,6 @@ GATES = (
     Gate(
         "naive_candidates", at_least=len(NAIVE), why="a forecast that was not held against a naive one proves nothing"
     ),
-    Gate("loss_ratio", at_most=1.0, effect=Effect.INFORM, why=f"loss over that of {SCALE}, by candidate"),
 )
 
 
