@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from foregate.cases.funnel import crossings as funnel_crossings
+from foregate.cases.funnel.lifecycle import PHASES as FUNNEL_PHASES
+from foregate.cases.funnel.settings import FunnelSettings
+from foregate.cases.funnel.settings import Stage as FunnelStage
 from foregate.cases.leads.lifecycle import PHASES
 from foregate.cases.leads.list_settings import ListSettings
 from foregate.cases.leads.matrix import Backfill, Disagreement, MatrixSettings
@@ -19,7 +23,7 @@ from foregate.cases.leads.settings import (
 from foregate.cases.leads.tiers import Exclusion, Facts, Standard, Tier
 from foregate.core.rollout import Plan
 from foregate.lifecycle.alerts import AlertSettings, RuleSettings, SinkSettings, rules_of
-from foregate.lifecycle.crossings import DOES
+from foregate.lifecycle.crossings import DOES, PARITY, VERDICT
 from foregate.lifecycle.crossings import gates as rollout_gates
 from foregate.lifecycle.plan import RolloutSettings, StepSettings
 from foregate.lifecycle.walk import POLICY
@@ -62,9 +66,11 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("[leads.matrix.disagreement]", Disagreement),
     ("[leads.matrix.backfill]", Backfill),
     ("[leads.list]", ListSettings),
-    ("[rollout]", RolloutSettings),
+    ("[funnel]", FunnelSettings),
+    ("[funnel.stages.NAME]", FunnelStage),
+    ("[rollout], [funnel.rollout]", RolloutSettings),
     ("[[rollout.step]]", StepSettings),
-    ("[alerts]", AlertSettings),
+    ("[alerts], [funnel.alerts]", AlertSettings),
     ("[[alerts.rule]]", RuleSettings),
     ("[[alerts.sink]]", SinkSettings),
     ("tiers.toml [[tier]]", Tier),
@@ -74,17 +80,29 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
 ]
 
 
+_FUNNEL_DOES = {
+    PARITY: "In shadow: the challenger's forecast beside the champion's, same series, same days.",
+    VERDICT: "Before full traffic: what both versions issued on the same days against what came.",
+}
+
+
 def pages(command: Any) -> dict[str, str]:
     """Return the reference pages by file name; `command` is the program's root click command."""
     gates = {name: (module.DOES, module.GATES) for name, module in PHASES.items()}
     first = next(iter(gates))
     gates[first] = (gates[first][0], (*gates[first][1], POLICY))
+    gates |= {f"funnel: {name}": (module.DOES, module.GATES) for name, module in FUNNEL_PHASES.items()}
     gates |= {f"rollout: {name}": (DOES[name], asked) for name, asked in rollout_gates(Plan()).items()}
+    own = funnel_crossings.crossing_gates(Plan())
+    gates |= {f"rollout of a funnel: {name}": (_FUNNEL_DOES[name], own[name]) for name in _FUNNEL_DOES}
     tables = [(name, _about(model), model.model_json_schema()) for name, model in _TABLES]
     return {
         "gates.md": gates_page(gates),
         "project.md": settings_page(PROJECT_HEAD, tables),
-        "alerts.md": alerts_page({name: rules_of(AlertSettings(rules=name)) for name in ("shipped", "seeds")}),
+        "alerts.md": alerts_page(
+            {name: rules_of(AlertSettings(rules=name)) for name in ("shipped", "seeds")}
+            | {"funnel": rules_of(AlertSettings(), model="funnel")}
+        ),
         "commands.md": commands_page(COMMANDS_HEAD, _verbs(command, "foregate")),
     }
 

@@ -161,7 +161,7 @@ class _Evening:
         self.level, self.typical = np.zeros(history.series), np.zeros(self.count)
 
     def summed(self, values: Floats) -> Floats:
-        return np.bincount(self.groups, values, self.count)
+        return np.asarray(np.bincount(self.groups, values, self.count), dtype=np.float64)
 
     def compose(self, day: int) -> None:
         """Move the parents of series that begin or end on a day, by what is known of them without its counts."""
@@ -221,7 +221,7 @@ def levels(
 
     `counts` [series, days] are those that tell of the level (`without_bursts`); `total_factors` [days + 1, 1, 7] and
     `factors` [days + 1, segments, 7] are `weekday_factors`. Decayed gamma-Poisson filtering: Harvey & Fernandes 1989;
-    weights of half-lives by past log scores: Raftery, Karny & Ettler 2010, with whole-history forgetting.
+    weights of half-lives by past log scores, slowly forgotten: Raftery, Karny & Ettler 2010.
     """
     evening = _Evening(history, _days(history, counts, total_factors, factors), follow)
     level, events = np.zeros(counts.shape[::-1]), np.zeros(counts.shape[::-1])
