@@ -85,59 +85,54 @@ def spreads(history: History, counts: NDArray[np.int64], factors: Floats, levels
 
 
 def _spread(history: History, window: tuple[Floats, Floats], shape: Floats, days: int) -> Spread:
-    mean, seen = window
-    doubt = np.zeros_like(mean)
-    doubt[:, days:] = mean[:, days:] ** 2 / shape[:-days].T
+    mean, error = window
+    np.subtract(error, mean, out=error)
+    squared, square = error * error, mean * mean
     groups, count = history.segments, history.super_segments
     one, many = FIRST[days]
     belief, none = BELIEF * days, np.zeros(count, dtype=np.int64)
-    error, square = seen - mean, mean * mean
-    alone = _drawn_to_pool(error**2 - mean - doubt, square, mean, groups, belief, one)
     part_error, part_mean = grouped(error, groups, count), grouped(mean, groups, count)
-    shared = _drawn_to_pool(
-        part_error**2 - grouped(error**2, groups, count),
-        part_mean**2 - grouped(square, groups, count),
-        part_mean,
-        none,
-        belief,
-        many,
-    )
+    part_above = part_error**2 - grouped(squared, groups, count)
+    part_below = part_mean**2 - grouped(square, groups, count)
+    shared = _drawn_to_pool(part_above, part_below, part_mean, none, belief, many)
     whole_mean = part_mean.sum(axis=0, keepdims=True)
-    whole = _drawn_to_pool(
-        part_error.sum(axis=0, keepdims=True) ** 2 - (part_error**2).sum(axis=0),
-        whole_mean**2 - (part_mean**2).sum(axis=0),
-        whole_mean,
-        none[:1],
-        belief,
-        many / 2,
-    )
+    whole_above = part_error.sum(axis=0, keepdims=True) ** 2 - (part_error**2).sum(axis=0)
+    whole_below = whole_mean**2 - (part_mean**2).sum(axis=0)
+    whole = _drawn_to_pool(whole_above, whole_below, whole_mean, none[:1], belief, many / 2)
+    squared -= mean
+    squared[:, days:] -= square[:, days:] / shape[:-days].T
+    alone = _drawn_to_pool(squared, square, mean, groups, belief, one)
     shared = np.maximum(np.minimum(shared, _usual(alone, square, groups, count)), whole)
-    return Spread(np.maximum(alone - shared[groups], 0.0).T.copy(), (shared - whole).T.copy(), whole.T.copy())
+    own = np.maximum(alone - shared[groups], 0.0)
+    return Spread(own.T.copy(), (shared - whole).T.copy(), whole.T.copy())
 
 
-def _usual(alone: Floats, square: Floats, groups: Indices, count: int) -> Floats:
+def _usual(alone: Floats, weight: Floats, groups: Indices, count: int) -> Floats:
     """Return [segments, days] the members' mean variance, by their squared means so far: no more can be shared."""
-    weight = np.cumsum(square, axis=1)
     whole = grouped(weight, groups, count)
     return np.where(whole > 0, grouped(weight * alone, groups, count) / np.where(whole > 0, whole, 1.0), np.inf)
 
 
-def _drawn_to_pool(
-    above: Floats, below: Floats, mean: Floats, pools: Indices, belief: float, first: float
-) -> NDArray[np.float64]:
+def _drawn_to_pool(above: Floats, below: Floats, mean: Floats, pools: Indices, belief: float, first: float) -> Floats:
     """Return [nodes, days] the ratio of the sums of `above` and `below` up to each day, at least 0, drawn to its pool.
 
-    `pools` [nodes]; a pool is drawn to `first` as a node is to its pool, by `belief` windows.
+    `pools` [nodes]; a pool is drawn to `first` as a node is to its pool, by `belief` windows. `above` and `below` hold
+    their sums up to each day afterwards.
     """
-    weight = np.cumsum(mean, axis=1)
-    weight /= np.maximum(np.cumsum(mean > 0, axis=1, dtype=np.float64), 1)
+    weight = np.cumsum(mean > 0, axis=1, dtype=np.float64)
+    np.maximum(weight, 1.0, out=weight)
+    np.divide(np.cumsum(mean, axis=1), weight, out=weight)
     weight += 1
-    weight **= -2
-    above, below = (np.multiply(np.cumsum(part, axis=1), weight) for part in (above, below))
+    np.divide(1.0, weight * weight, out=weight)
+    np.cumsum(above, axis=1, out=above)
+    np.cumsum(below, axis=1, out=below)
     count = int(pools.max()) + 1
-    pool_above, pool_below = grouped(above, pools, count), grouped(below, pools, count)
-    pooled = np.maximum((pool_above + belief * first) / (pool_below + belief), 0.0)
-    return np.maximum((above + belief * pooled[pools]) / (below + belief), 0.0)
+    told, seen = above * weight, np.multiply(below, weight, out=weight)
+    pooled = grouped(told, pools, count) + belief * first
+    pooled /= grouped(seen, pools, count) + belief
+    told += belief * np.maximum(pooled, 0.0)[pools]
+    seen += belief
+    return np.maximum(np.divide(told, seen, out=told), 0.0, out=told)
 
 
 def _daily(history: History, counts: NDArray[np.int64], factors: Floats, level: Floats) -> tuple[Floats, Floats]:
