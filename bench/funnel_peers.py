@@ -21,7 +21,7 @@ from foregate.metrics.coverage import pit_coverage
 from foregate.metrics.forecast import crps, randomised_pit
 
 DRAWS = 400
-SECONDS = 100.0
+SECONDS = 200.0
 LIMIT = 600
 AT_ONCE = 2
 OURS, OWN = "count_filter", "bench.funnel_candidates"
@@ -32,7 +32,6 @@ IN_OURS = (
     "AutoETS, ANA",
     "AutoARIMA on segments",
     "CrostonSBA + conformal",
-    "DynamicOptimizedTheta + conformal",
 )
 IN_THEIRS = (
     "Prophet",
@@ -56,7 +55,14 @@ def measure() -> dict[str, Any]:
         print(f"{panel.words}: {panel.history.series} series, {len(panel.origins)} origins")
         for row in rows:
             print("  ", _line(row))
-    return {"horizon": HORIZON, "draws": DRAWS, "kinds": KINDS, "ours": OURS, "panels": found}
+    return {
+        "horizon": HORIZON,
+        "draws": DRAWS,
+        "seconds": SECONDS,
+        "kinds": KINDS,
+        "ours": OURS,
+        "panels": found,
+    }
 
 
 def _asked(name: str, panel: Panel) -> dict[str, Any]:
@@ -90,12 +96,13 @@ def _scored(panel: Panel, told: dict[str, Any]) -> list[dict[str, Any]]:
         exact = {o: sums_of(panel.world.oracle(o, rng, DRAWS), panel.history.segments) for o in panel.origins}
         rows.append({"name": "oracle", **_row(panel, exact, ours, panel.origins)})
     for name, said in told.items():
-        if "failed" in said and "samples" not in said:
+        if "samples" not in said:
             rows.append({"name": name, "failed": said["failed"]})
             continue
         row = _row(panel, _samples(said), ours, said["done"])
         about = {"cpu_seconds": round(sum(said["cpu_seconds"]) / len(said["done"]), 3), "peak_mb": said["peak_mb"]}
-        rows.append({"name": name, **row, **about, "failed_fits": said["failed"], "versions": said["versions"]})
+        about |= {"failed_fits": said["failed"], "versions": said["versions"], "rival": name in RIVALS}
+        rows.append({"name": name, **row, **about})
     return rows
 
 

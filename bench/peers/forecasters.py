@@ -200,10 +200,6 @@ def rival(name: str, failures: list[str]) -> tuple[Any, list[str]]:
             "segments",
         ),
         "CrostonSBA + conformal": (conformal(models.CrostonSBA), "all"),
-        "DynamicOptimizedTheta + conformal": (
-            conformal(lambda: models.DynamicOptimizedTheta(season_length=WEEK, decomposition_type="additive")),
-            "all",
-        ),
     }
     fit, levels = fits[name]
     return by_series(fit, levels, failures), ["statsforecast"]

@@ -55,5 +55,8 @@ def show_funnel(app: Funnel, state: VersionState, picture: Path | None) -> None:
             say(f"drew {picture}")
     console.print()
     console.print(race_table(measured))
+    for e in measured:
+        if e.name == "chosen":
+            console.print(f"{e.subject}: {e.words}", markup=False)
     console.print()
     console.print(sealed_table(measured))

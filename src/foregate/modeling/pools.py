@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foregate.modeling.naive import Candidate
+from foregate.modeling.counts import COUNT_FILTER
+from foregate.modeling.naive import MEAN_90, SEASONAL_NAIVE, Candidate
 from foregate.modeling.series import History
 
 REPLICATES = 2_000
@@ -99,3 +100,6 @@ def pool_weights(losses: ArrayLike, rng: np.random.Generator, overlap: int = 1) 
     equal = HALF_BELIEVED / (HALF_BELIEVED + independent)
     weights = (1 - equal) * told + equal / len(lost)
     return tuple(float(w) for w in weights / weights.sum())
+
+
+POOL = Pool((COUNT_FILTER, MEAN_90, SEASONAL_NAIVE), (0.5, 0.25, 0.25))

@@ -41,7 +41,6 @@ KEY_NUMBERS = (
     "test_priority_lift",
     "champion_auc_difference",
     "conversion_rate",
-    "chosen",
     "naive_loss_ratio",
     "champion_loss_ratio",
     "capture_rate",
@@ -141,7 +140,7 @@ def compare_table(left: VersionState, right: VersionState) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for head in ("measured", left.version, right.version):
         table.add_column(head)
-    wanted_names = {*KEY_NUMBERS, "champion_lift_difference", "champion_swap_set"} - {"chosen"}
+    wanted_names = {*KEY_NUMBERS, "champion_lift_difference", "champion_swap_set"}
     for label in dict.fromkeys(e.label for s in (left, right) for e in s.measured() if e.name in wanted_names):
         table.add_row(Text(label), _labelled(left, label), _labelled(right, label))
     for name in ("train_start", "train_end", "test_start", "test_end"):

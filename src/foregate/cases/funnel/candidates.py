@@ -43,6 +43,8 @@ _MODULES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(NAIVE, ("naive", "NAIVE")),
     "count_filter": ("counts", "COUNT_FILTER"),
     "segment_trees": ("segment_trees", "TREES"),
+    "top_down": ("top_down", "TOP_DOWN"),
+    "pool": ("pools", "POOL"),
     **dict.fromkeys(STATISTICAL, ("statistical", "STATISTICAL")),
 }
 COMPLEXITY: Mapping[str, int] = {
@@ -62,6 +64,8 @@ COMPLEXITY: Mapping[str, int] = {
     "auto_ets": 5,
     "auto_arima": 5,
     "segment_trees": 6,
+    "top_down": 7,
+    "pool": 7,
 }
 
 
