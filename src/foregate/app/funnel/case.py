@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
 from foregate.cases.funnel import packages
+from foregate.cases.funnel.crossings import crossing_gates
 from foregate.cases.funnel.events import read_events
 from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.funnel.origins import days_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from foregate.cases.funnel.packages import Package
     from foregate.core.evidence import Evidence
     from foregate.core.folds import VersionState
+    from foregate.core.gate import Gate
     from foregate.core.rollout import Plan
     from foregate.core.rule import Rule
     from foregate.lifecycle.alerts import AlertSettings
@@ -63,6 +65,10 @@ class Funnel(App):
     def plan(self) -> Plan:
         """Return the rollout plan as the file declares it today."""
         return self.settings.rollout.plan()
+
+    def crossing_gates(self, plan: Plan, criterion: str = "") -> Mapping[str, tuple[Gate, ...]]:
+        """Return the gates of every step of a plan, by phase: forecasts have no arms, but issues of the same days."""
+        return crossing_gates(plan, criterion)
 
     def service(self, as_of: date | None = None) -> FunnelService:
         """Return what a rollout moves, its evidence from issued forecasts read as of a day, else today."""

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from foregate.cases.funnel.backtest import SCALE, Past, Race
-from foregate.cases.funnel.levels import by_name
+from foregate.cases.funnel.levels import by_name, grain_of
 from foregate.cases.funnel.packages import Package
 from foregate.cases.funnel.reading import NOMINAL, PLAIN
 from foregate.cases.funnel.work import Work
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
-from foregate.metrics.coverage import pit_coverage
+from foregate.metrics.coverage import pit_coverage, pit_uniformity
 from foregate.metrics.diebold import forecast_verdict, relative_loss
 from foregate.metrics.estimate import Estimate
-from foregate.metrics.forecast import bias, capture_rate, poisson_wape_floor, wape
+from foregate.metrics.forecast import bias, capture_rate, interval_score, poisson_wape_floor, quantiles, wape
 from foregate.modeling.measured import Measured, digest_of
 
 DOES = "Opens the sealed origins once: loss against the best naive and the champion, capture, bias and coverage."
@@ -57,6 +57,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
         yield _against_champion(made, work, sealed, raced, stage, champion)
         yield from _sums(made, sealed, work, stage)
         yield from _coverage(made, sealed, work, stage)
+        yield from _interval_scores(made, sealed, work, stage)
 
 
 def _against_naive(made: Measured, work: Work, raced: Race, stage: str) -> Iterator[Evidence]:
@@ -133,14 +134,31 @@ def _coverage(made: Measured, sealed: Past, work: Work, stage: str) -> Iterator[
     """
     named = by_name(sealed.levels)
     for (level, grain), pit in sealed.pits(stage, work.candidates).items():
+        label = f"{stage} {level} {grain}"
         read = work.recalibrations[stage].get((level, grain), PLAIN).recalibrated(pit.values)
         blocks = pit.origins // work.origins().overlap
+        if grain == "day":
+            words = "chance of PITs as far from uniform if intervals held; unknown for too few blocks"
+            yield made.count("pit_uniformity", pit_uniformity(read, blocks), read.size, label, words)
+        of = f"{len(named[level].names)} {level}{'s' if len(named[level].names) > 1 else ''}"
         for nominal in NOMINAL:
             told = pit_coverage(read, nominal, blocks, made.level)
-            size = len(named[level].names)
-            of = f"{size} {level}{'s' if size > 1 else ''}"
             words = f"{round(told.value * read.size):,} of {read.size:,} {grain}s of {of}"
-            name = f"coverage_{round(100 * nominal)}"
-            yield made.estimate(
-                name if grain == "day" else f"sum_{name}", told, Unit.RATE, f"{stage} {level} {grain}", words
-            )
+            name = f"{'' if grain == 'day' else 'sum_'}coverage_{round(100 * nominal)}"
+            yield made.estimate(name, told, Unit.RATE, label, words)
+
+
+def _interval_scores(made: Measured, sealed: Past, work: Work, stage: str) -> Iterator[Evidence]:
+    """Yield the mean interval score of the 95 % interval of sums, by level: width, and what came outside of it."""
+    days, how = work.settings.score_days, work.recalibrations[stage]
+    for level in sealed.levels:
+        low, high = how.get((level.name, grain_of(days)), PLAIN).probabilities(0.95)
+        scores, widths = [], []
+        for day in sealed.days:
+            drawn = level.sums(sealed.paths(day, stage, work.candidates)[..., :days]).sum(axis=-1)
+            bounds = quantiles(drawn, [low, high]).astype(np.float64)
+            came = level.sums(sealed.actual(day, stage, days)).sum(axis=-1)
+            scores.append(float(interval_score(bounds[0], bounds[1], came, 0.95).mean()))
+            widths.append(float((bounds[1] - bounds[0]).mean()))
+        words = f"mean width {np.mean(widths):,.1f} events, sums of {days} days"
+        yield made.count("interval_score_95", float(np.mean(scores)), len(scores), f"{stage} {level.name}", words)
