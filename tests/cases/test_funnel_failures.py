@@ -203,3 +203,12 @@ def test_one_stage_and_one_series_are_forecast_and_said(tmp_path: Path) -> None:
     assert replace(next(e for e in state.measured() if e.name == "series")).value == 1
     assert "one series only" in next(e.words for e in state.measured() if e.name == "series")
     assert state.phases["issue"].judged is not None
+
+
+def test_a_stage_in_which_nothing_happens_any_more_is_judged_and_not_broken(tmp_path: Path) -> None:
+    """All origins lie behind the last event: nothing can be calibrated, and the silence is named."""
+    app = project(tmp_path)
+    app.clock = Calendar(date(2031, 1, 1))
+    state = app.run(date(2031, 1, 1))
+    assert "stale_days[mql]" in open_gates(state)
+    assert state.state in (State.AWAITS, State.BLOCKED)

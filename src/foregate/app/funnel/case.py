@@ -94,9 +94,17 @@ class Funnel(App):
             seed=declared.seed,
         )
 
+    def day(self, as_of: date | None) -> date:
+        """Return the day whose knowledge counts: the one given, else the file's; ConfigurationError for one to come."""
+        on, today = self.project.day(as_of), self.clock().date()
+        if on > today:
+            then = "Nothing is known of a day to come: leave it out, or correct it."
+            raise ConfigurationError("as_of", found=str(on), wanted=f"a day up to {today}", then=then)
+        return on
+
     def check(self, as_of: date | None = None) -> Checked:
         """Return the stages and series after everything a run would need has been checked, without running it."""
-        on = self.project.day(as_of)
+        on = self.day(as_of)
         with self.warehouse() as engine:
             work = self.work(engine, on)
             found = read_events(engine, work.settings, work.sources, on)
@@ -109,7 +117,7 @@ class Funnel(App):
         """Return the state of the version these declarations and data make, after walking it through its phases."""
         from foregate.app.funnel.issuing import remember
 
-        on = self.project.day(as_of)
+        on = self.day(as_of)
         with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
             watch(Step("sources", "Reads the stages' sources and takes their fingerprints."))
             with self.remember_failure():

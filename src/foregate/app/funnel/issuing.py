@@ -69,7 +69,7 @@ def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     The same version over the same data of the same day gives the same forecast, and writes nothing again. Raises
     NotAllowedError when nothing is in service, and whatever is wrong with the data; then nothing is issued.
     """
-    on = app.project.day(as_of)
+    on = app.day(as_of)
     version = app.champion()
     if version is None:
         raise NotAllowedError(

@@ -113,7 +113,10 @@ class Past:
         return Race(stage, names, self.days, found, overlap)
 
     def pits(self, stage: str, choices: Mapping[str, str]) -> dict[tuple[str, str], Pit]:
-        """Return where in the chosen candidate's paths the outcomes came, by level and grain, over all origins."""
+        """Return where in the chosen candidate's paths the outcomes came, by level and grain, over all origins.
+
+        A level at which nothing could come and nothing came has no entry.
+        """
         found: dict[tuple[str, str], Pit] = {}
         for place, day in enumerate(self.days):
             came = self.actual(day, stage)
@@ -121,7 +124,7 @@ class Past:
             drawn = self.paths(day, stage, choices)[..., : came.shape[-1]]
             for key, pit in pits(drawn, came, self.levels, place, rng).items():
                 found[key] = found[key].joined(pit) if key in found else pit
-        return found
+        return {key: pit for key, pit in found.items() if pit.values.size}
 
 
 def choose(race: Race) -> Choice:

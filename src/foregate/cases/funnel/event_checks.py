@@ -30,8 +30,8 @@ def event_findings(made: Measured, events: Events, settings: FunnelSettings) -> 
     """Yield what is odd about events that could be read, up to the last complete day.
 
     `series`: how many there are. `dead_series`, `suspected_renames`: how many died, or look as if they went on under
-    another name. Of each stage: `missing_months`, whole months without an event between its first and its last;
-    `silent_days`, the longest run of days without one that chance gives less than once in ten thousand such histories,
+    another name. Of each stage: `missing_months`, whole months without an event between its first and its last where
+    seven a month are usual; `silent_days`, the longest run of days without one that chance gives less than once in ten thousand such histories,
     else 0; `unreached_series`, series that other stages know and this one never saw; `late_share`, the part of events
     known later than `complete_after_days` after they happened; `stale_days`, by how much the newest event is older than
     `fresh_days` allows. Of each stage after the first: `negative_delays`, events dated before their entity's first
@@ -106,9 +106,11 @@ def _goes_on_as(ended: Ints, begun: Ints, last: int) -> bool:
 
 
 def _missing_months(made: Measured, name: str, day: Ints) -> Evidence:
-    months = np.unique(day.astype("datetime64[D]").astype("datetime64[M]"))
+    months, counts = np.unique(day.astype("datetime64[D]").astype("datetime64[M]"), return_counts=True)
     every = np.arange(months[0], months[-1] + 1) if len(months) else months
-    lost = [str(month) for month in every if month not in months]
+    # Where few events are usual, chance alone leaves a month without any.
+    usual = float(np.median(counts)) if len(counts) else 0.0
+    lost = [str(month) for month in every if month not in months] if usual >= SILENCE else []
     words = f"no event in {', '.join(lost[:_SHOWN])}" if lost else ""
     return made.count("missing_months", len(lost), len(every), name, words)
 

@@ -96,7 +96,8 @@ def read(folder: Path, digest: str | None = None) -> Package:
 
 def golden_of(events: Events) -> Events:
     """Return the newest events of the busiest series: small enough to forecast again at every load."""
-    since = day_number(events.as_of) - GOLDEN_DAYS
+    newest = max(int(one.day.max()) for one in events.stages.values() if len(one))
+    since = min(day_number(events.as_of), newest) - GOLDEN_DAYS
     busy = np.zeros(len(events.series), dtype=np.int64)
     for one in events.stages.values():
         busy += np.bincount(one.series, minlength=busy.size)

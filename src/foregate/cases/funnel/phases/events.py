@@ -41,3 +41,6 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     yield from source_findings(made, run.warehouse, work.settings, work.sources)
     work.found_events = read_events(run.warehouse, work.settings, work.sources, run.as_of)
     yield from event_findings(made, work.events, work.settings)
+    if not work.settings.pairs():
+        for name in ("negative_delays", "orphan_share"):
+            yield made.nothing(name, "one stage only: there is no order to be wrong")
