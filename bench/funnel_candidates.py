@@ -1,7 +1,7 @@
-"""Foregate's own forecasts of a panel, in the peers' form: a candidate by name, or the pool of several.
+"""Foregate's own forecasts of a panel, in the peers' form: a candidate by name, or a pool that learns its weights.
 
-The pool's weights at an origin are learned from what its members lost at earlier origins whose outcomes were complete
-by then: those before the bench's own, and those of the bench as they come due.
+Such a pool's weights at an origin are learned from what its members lost at earlier origins whose outcomes were
+complete by then: those before the bench's own, and those of the bench as they come due.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from bench.timing import job, tell
 from foregate.metrics.forecast import crps
 from foregate.modeling.counts import COUNT_FILTER
 from foregate.modeling.naive import MEAN_90, SEASONAL_NAIVE, Candidate
-from foregate.modeling.pools import Pool, pool_weights
+from foregate.modeling.pools import POOL, Pool, pool_weights
 from foregate.modeling.segment_trees import TREES
 from foregate.modeling.series import History, grouped
 from foregate.modeling.statistical import STATISTICAL
+from foregate.modeling.top_down import TOP_DOWN
 
 KINDS = ("series_day", "series_sum", "segment_sum", "total_sum")
 MEMBERS: tuple[Candidate, ...] = (MEAN_90, SEASONAL_NAIVE, COUNT_FILTER, TREES["segment_trees"], STATISTICAL["theta"])
-OWN: Mapping[str, Candidate] = {member.name: member for member in MEMBERS}
+OWN: Mapping[str, Candidate] = {one.name: one for one in (*MEMBERS, POOL, TOP_DOWN)}
+LEARNED = "pool of five, weights learned"
 SEED = 1
 PAST_ORIGINS, FIRST_ORIGIN = 6, 60
 
@@ -90,7 +92,7 @@ def main() -> None:
     draws = int(asked["draws"])
     forecast = (
         pooled(history, origins, draws)
-        if asked["rival"] == "pool"
+        if asked["rival"] == LEARNED
         else lambda origin: drawn(OWN[asked["rival"]], history, origin, draws)
     )
     told, wall, cpu = {}, [], []

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.count_models import HORIZON
-from bench.funnel_candidates import KINDS, sums_of
+from bench.funnel_candidates import KINDS, LEARNED, sums_of
 from bench.funnel_panels import FOLDER, Panel, panels
 from bench.room import ROOT, peers_python
 from foregate.metrics.coverage import pit_coverage
@@ -25,7 +25,7 @@ SECONDS = 200.0
 LIMIT = 600
 AT_ONCE = 2
 OURS, OWN = "count_filter", "bench.funnel_candidates"
-CANDIDATES = (OURS, "pool", "segment_trees", "theta", "mean_90", "seasonal_naive")
+CANDIDATES = (OURS, "pool", LEARNED, "top_down", "segment_trees", "theta", "mean_90", "seasonal_naive")
 # In statsforecast's own terms, first as it comes, then one tuned configuration of each.
 IN_OURS = (
     "AutoETS",

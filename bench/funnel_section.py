@@ -23,7 +23,9 @@ all alone, with the approximate search that R takes by default for so many days.
 given the conformal errors of its last ten windows, for sums those of the windows' sums, which its library does not
 offer. LightGBM, one model of all series, gives Poisson days around its mean, or, tuned, conformal errors likewise.
 What falls below 0 is taken as 0. A rival not done within its {seconds:g} CPU seconds is held against Foregate from the
-origins it reached. The pool's weights at an origin come from earlier origins alone; its CPU seconds are with those.
+origins it reached. The learned pool's weights at an origin come from earlier origins alone, and its CPU seconds are
+with those. Foregate's own were made before these origins were looked at, except the trees' and Theta's doubt about
+levels and shares, whose design saw them; no setting was fitted to them.
 """
 
 

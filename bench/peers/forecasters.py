@@ -41,10 +41,16 @@ class Panel:
         self.last = date.fromordinal(self.first + origin)
 
 
-def by_series(fit: Callable[[Any, date, int, int, int], Drawn], levels: str, failures: list[str]) -> Any:
-    """Return a forecaster that fits every row of a panel by itself; a failed or too short one takes its mean."""
+def by_series(
+    fit: Callable[[Any, date, int, int, int], Drawn], levels: str, failures: list[str], samples: int = 0
+) -> Any:
+    """Return a forecaster that fits every row of a panel by itself; a failed or too short one takes its mean.
 
-    def forecast(panel: Panel, horizon: int, draws: int) -> dict[str, Any]:
+    `samples`: how many the fit gives, where not as many as are asked for.
+    """
+
+    def forecast(panel: Panel, horizon: int, wanted: int) -> dict[str, Any]:
+        draws = samples or wanted
         bottom = range(panel.series) if levels == "all" else ()
         asked = [*bottom, *range(panel.series, len(panel.rows))]
         found: dict[int, Drawn] = {}
@@ -95,11 +101,15 @@ def conformal(make: Callable[[], Any]) -> Callable[[Any, date, int, int, int], D
 
     def fit(row: Any, _last: date, horizon: int, draws: int, seed: int) -> Drawn:
         windows = min(WINDOWS, (row.size - 1) // horizon)
+        if windows < 2:
+            raise ValueError("too short for conformal errors of two windows")
         errors = []
         for window in range(windows, 0, -1):
             end = row.size - window * horizon
             errors.append(row[end : end + horizon] - make().forecast(row[:end], horizon)["mean"])
-        mean, off = make().forecast(row, horizon)["mean"], np.array(errors)
+        # Of a young series the few windows there are stand for all ten.
+        off = np.resize(np.array(errors), (WINDOWS, horizon))
+        mean = make().forecast(row, horizon)["mean"]
         days, sums = np.abs(off), np.abs(off.sum(axis=1))
         return np.concatenate([mean - days, mean + days]), np.concatenate([mean.sum() - sums, mean.sum() + sums])
 
@@ -202,7 +212,7 @@ def rival(name: str, failures: list[str]) -> tuple[Any, list[str]]:
         "CrostonSBA + conformal": (conformal(models.CrostonSBA), "all"),
     }
     fit, levels = fits[name]
-    return by_series(fit, levels, failures), ["statsforecast"]
+    return by_series(fit, levels, failures, 2 * WINDOWS if "conformal" in name else 0), ["statsforecast"]
 
 
 def main() -> None:

@@ -28,7 +28,9 @@ FIRST_ORIGIN = 28
 ORIGINS, HORIZONS, ROWS = 240, 14, 16_000
 LEAST_HELD, MOST_HELD, HELD_STEP = 42, 180, 9
 ROUNDS, STOP_AFTER = 300, 20
-REWEIGHTED = 3
+# Three standard deviations, squared.
+REWEIGHTED, FAR = 4, 9.0
+LENGTHS, BEHIND = (1, 7, 28), 12
 SETTINGS: Mapping[str, Any] = {
     "objective": "count:poisson",
     "eval_metric": "poisson-nloglik",
@@ -86,11 +88,10 @@ def _rows(history: History, asked: Mapping[int, Indices]) -> Rows:
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-@dataclass(frozen=True)
-class Errors:
-    """How wrong trees were on late origins they had not seen: of days, and of levels, as in `Outlook`."""
+class Errors(NamedTuple):
+    """How wrong trees were about a segment on late origins they had not seen, in the terms of `Outlook`."""
 
-    dispersions: Mapping[int, float]
+    dispersion: float
     level: float
     step: float
 
@@ -131,17 +132,15 @@ class SegmentTrees:
         errors = measured_errors(late, stopped.means(late.matrix))
         trees = _fit(rows, seed, stopped.trees, None)
         asked = features(history, history.days - 1, np.arange(1, horizon + 1))
-        means = trees.means(asked).reshape(-1, horizon)
-        indices = asked[::horizon, FEATURES.index("segment")].astype(np.int64)
-        return {
-            int(i): _outlook(m, errors, int(i), a) for i, m, a in zip(indices, means, asked[::horizon], strict=True)
-        }
+        told = zip(asked[::horizon], trees.means(asked).reshape(-1, horizon), strict=True)
+        found = {int(row[FEATURES.index("segment")]): (float(row[LEVEL]), means) for row, means in told}
+        return {index: _outlook(*one, errors[index]) for index, one in found.items() if index in errors}
 
 
-def _outlook(means: Floats, errors: Errors, index: int, asked: Floats) -> Outlook:
+def _outlook(level: float, means: Floats, errors: Errors) -> Outlook:
     # Ninety days of counts do not tell a level any better than this, whatever a few late origins say.
-    least = 1 / (90 * float(asked[LEVEL]) + 0.5)
-    return Outlook(means, errors.dispersions.get(index, float("inf")), max(errors.level, least), errors.step)
+    least = 1 / (90 * level + 0.5)
+    return Outlook(means, errors.dispersion, max(errors.level, least), errors.step)
 
 
 class _Fitted(NamedTuple):
@@ -190,54 +189,68 @@ def _weights(rows: Rows) -> Floats:
     return np.asarray((noise / np.maximum(np.maximum(spread, noise), 1e-9))[groups])
 
 
-def measured_errors(rows: Rows, means: Floats) -> Errors:
-    """Return by moments how wrong means were: each segment's dispersion, the level's variance and its growth a day.
+def measured_errors(rows: Rows, means: Floats) -> dict[int, Errors]:
+    """Return by moments how wrong means were of each segment: dispersion, the level's variance, its growth a day.
 
     `rows` have whole stretches of days ahead of each origin. The relative squared error of a day, and of the sums
     of 7 and of 28 days, less its Poisson noise, is regressed (at least 0 each) on what one dispersion would give it,
     on 1, and on the days ahead: a dispersion fades in sums, a wrong level does not. Each weighs by what it should
-    vary, by the fit before: a sum of many days tells more of the level than a day.
+    vary, by the fit before: a sum of many days tells more of the level than a day. A segment's level is drawn to that
+    of all, in which each has the weight of its events, by as much as twelve sums of 28 days.
     """
     groups = rows.matrix[:, FEATURES.index("segment")].astype(np.int64)
-    parts = [_moments(rows, means, groups, length) for length in (1, 7, 28)]
-    design, side, noise = (np.concatenate(part) for part in zip(*parts, strict=True))
-    found = _weighted(design, side, noise)
-    level, step = min(float(found[1]), MOST_LEVEL_VARIANCE), float(found[2])
-    ahead = (rows.days - rows.origins).astype(np.float64)
-    excess = (rows.counts - means) ** 2 - means - means**2 * (level + step * (ahead - 1))
-    dispersions = {}
-    for group in np.unique(groups):
-        own = groups == group
-        total = float(excess[own].sum())
-        dispersions[int(group)] = float((means[own] ** 2).sum()) / total if total > 0 else float("inf")
-    return Errors(dispersions, level, step)
+    parts = [_moments(rows, means, groups, length) for length in LENGTHS]
+    design, side, noise, group, months = (np.concatenate(part) for part in zip(*parts, strict=True))
+    indices = np.unique(groups)
+    own = np.array([_weighted(design[group == i], side[group == i], noise[group == i]) for i in indices])
+    events = np.bincount(groups, means)[indices]
+    pooled = events @ own / events.sum()
+    found = {}
+    for place, index in enumerate(indices):
+        told = float(months[group == index].sum())
+        level, step = ((told * own[place] + BEHIND * pooled) / (told + BEHIND))[1:].tolist()
+        level = min(level, MOST_LEVEL_VARIANCE)
+        days = groups == index
+        ahead = (rows.days - rows.origins)[days].astype(np.float64)
+        mean, came = means[days], rows.counts[days]
+        excess = float(((came - mean) ** 2 - mean - mean**2 * (level + step * (ahead - 1))).sum())
+        size = float((mean**2).sum()) / excess if excess > 0 else float("inf")
+        found[int(index)] = Errors(size, level, step)
+    return found
 
 
 def _weighted(design: Floats, side: Floats, noise: Floats) -> Floats:
     from scipy.optimize import nnls
 
-    found = np.zeros(design.shape[1])
     # The squared error of a sum varies as its own expectation does; one event's worth keeps rare sums quiet.
     expected = noise + 1
     for _ in range(REWEIGHTED):
-        found, _ = nnls(design / expected[:, None], side / expected)
+        # A segment that was next to nothing and then came alive is no measure of how well levels are known.
+        told = np.minimum(side, FAR * expected)
+        found, _ = nnls(design / expected[:, None], told / expected)
         expected = noise + design @ found
     return np.asarray(found)
 
 
-def _moments(rows: Rows, means: Floats, groups: Indices, length: int) -> tuple[Floats, Floats, Floats]:
-    """Return of sums of so many days: the regressors [sums, 3], what they are to explain, and the Poisson's part."""
+def _moments(
+    rows: Rows, means: Floats, groups: Indices, length: int
+) -> tuple[Floats, Floats, Floats, Indices, NDArray[np.bool_]]:
+    """Return of sums of so many days: the regressors [sums, 3], what they are to explain, and the Poisson's part.
+
+    Then the segment of each, and whether it is one of 28 days with an event to expect.
+    """
     ahead = rows.days - rows.origins
     keys = np.stack([rows.origins, groups, (ahead - 1) // length], axis=1)
-    _, place, size = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    named, place, size = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     place = place.reshape(-1)
     foretold, came, squares, days = (np.bincount(place, x) for x in (means, rows.counts, means**2, ahead))
     # The mean of a walk over some days varies less than the walk on their middle day does.
     walked = days / length - (length + 1) / 2 + (length - 1) * (2 * length - 1) / (6 * length)
     whole = (size == length) & (foretold > 0)
     mean, found = foretold[whole], came[whole]
-    regressors = [squares[whole] / mean**2, np.ones(mean.size), walked[whole]]
-    return np.stack(regressors, axis=1), ((found - mean) ** 2 - mean) / mean**2, 1 / mean
+    regressors = np.stack([squares[whole] / mean**2, np.ones(mean.size), walked[whole]], axis=1)
+    told = (mean > 1) & (length == LENGTHS[-1])
+    return regressors, ((found - mean) ** 2 - mean) / mean**2, 1 / mean, named[whole, 1], told
 
 
 TREES: Mapping[str, SegmentTrees] = {"segment_trees": SegmentTrees()}

@@ -30,8 +30,9 @@ def event_findings(made: Measured, events: Events, settings: FunnelSettings) -> 
     """Yield what is odd about events that could be read, up to the last complete day.
 
     `series`: how many there are. `dead_series`, `suspected_renames`: how many died, or look as if they went on under
-    another name. Of each stage: `missing_months`, whole months without an event between its first and its last where
-    seven a month are usual; `silent_days`, the longest run of days without one that chance gives less than once in ten thousand such histories,
+    another name. Of each stage: `missing_months`, whole months without an event between its first and its last, where
+    seven a month are usual; `silent_days`, the longest run of days without one that chance gives less than once in ten
+    thousand such histories,
     else 0; `unreached_series`, series that other stages know and this one never saw; `late_share`, the part of events
     known later than `complete_after_days` after they happened; `stale_days`, by how much the newest event is older than
     `fresh_days` allows. Of each stage after the first: `negative_delays`, events dated before their entity's first
