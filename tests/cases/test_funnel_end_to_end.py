@@ -38,9 +38,6 @@ WEEKS = 5
 SMALL = {
     "origins = 24": "origins = 16",
     "score_days = 28": "score_days = 28\ndraws = 200",
-    'candidates = ["count_filter", "conversion", "trailing_rate", "segment_trees"] # trees: slower': (
-        'candidates = ["count_filter", "conversion"]'
-    ),
 }
 
 
@@ -97,7 +94,7 @@ def test_every_phase_is_judged(served: Served) -> None:
 
 
 def test_a_second_run_writes_nothing_and_the_same_declarations_are_the_same_version_anywhere(tmp_path: Path) -> None:
-    quick = (("[funnel]", '[funnel]\ncandidates = ["mean_28"]'), ('["count_filter", "conversion"]', '["mean_28"]'))
+    quick = (("[funnel]", '[funnel]\ncandidates = ["mean_28"]'),)
     one, other = (Funnel(laid(tmp_path / n, *quick), "ada", Calendar(AS_OF)) for n in ("one", "other"))
     state = one.run(AS_OF)
     before = len(one.entries())

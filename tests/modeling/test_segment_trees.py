@@ -259,3 +259,22 @@ def test_totals_known_for_one_set_of_living_are_the_sums() -> None:
     days = np.arange(390, 400)
     assert known.totals(days)[0].tolist() == past.counts[:3, 390:].sum(axis=0).tolist()
     assert known.totals(days)[1].tolist() == past.counts[3, 390:].tolist()
+
+
+@pytest.mark.parametrize("births", [[0, 390], [200, 250], [300, 300], [380, 385]])
+def test_a_past_in_which_nobody_lived_for_long_is_no_trouble(births: list[int]) -> None:
+    past = history_of(np.full((2, 400), 2.0), segments=np.array([0, 3]), born=births)
+    found = TREE.paths(past, 28, 300, np.random.default_rng(1))
+    assert found.mean() == pytest.approx(2.0, rel=0.35)
+
+
+def test_a_segment_that_wakes_up_does_not_make_the_others_doubtful() -> None:
+    days = 500
+    means = np.full((3, days), 8.0)
+    means[2] = 0.001
+    means[2, 420:] = 3.0
+    past = history_of(means, segments=np.arange(3))
+    sums = TREE.paths(past, 28, 800, np.random.default_rng(1)).sum(axis=2)
+    for steady in (0, 1):
+        assert sums[:, steady].mean() == pytest.approx(224, rel=0.15)
+        assert sums[:, steady].std() < 0.25 * 224

@@ -195,16 +195,16 @@ def measured_errors(rows: Rows, means: Floats) -> dict[int, Errors]:
     `rows` have whole stretches of days ahead of each origin. The relative squared error of a day, and of the sums
     of 7 and of 28 days, less its Poisson noise, is regressed (at least 0 each) on what one dispersion would give it,
     on 1, and on the days ahead: a dispersion fades in sums, a wrong level does not. Each weighs by what it should
-    vary, by the fit before: a sum of many days tells more of the level than a day. A segment's level is drawn to that
-    of all, in which each has the weight of its events, by as much as twelve sums of 28 days.
+    vary, by the fit before: a sum of many days tells more of the level than a day. A segment's level is drawn to the
+    segments' median, each of the weight of its events, by as much as twelve sums of 28 days.
     """
     groups = rows.matrix[:, FEATURES.index("segment")].astype(np.int64)
     parts = [_moments(rows, means, groups, length) for length in LENGTHS]
     design, side, noise, group, months = (np.concatenate(part) for part in zip(*parts, strict=True))
     indices = np.unique(groups)
     own = np.array([_weighted(design[group == i], side[group == i], noise[group == i]) for i in indices])
-    events = np.bincount(groups, means)[indices]
-    pooled = events @ own / events.sum()
+    events = np.bincount(groups, means)[indices].astype(np.float64)
+    pooled = np.array([_middle(column, events) for column in own.T])
     found = {}
     for place, index in enumerate(indices):
         told = float(months[group == index].sum())
@@ -217,6 +217,13 @@ def measured_errors(rows: Rows, means: Floats) -> dict[int, Errors]:
         size = float((mean**2).sum()) / excess if excess > 0 else float("inf")
         found[int(index)] = Errors(size, level, step)
     return found
+
+
+def _middle(values: Floats, weights: Floats) -> float:
+    """Return the least value that values of half the weight do not exceed."""
+    order = np.argsort(values, kind="stable")
+    through = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(through, through[-1] / 2)])
 
 
 def _weighted(design: Floats, side: Floats, noise: Floats) -> Floats:

@@ -22,11 +22,15 @@ Linked = Callable[["Link", Paths, np.random.Generator], Paths]
 
 
 class Link(NamedTuple):
-    """What is known of the way from one stage to the next: who entered and converted, where to, and on which days."""
+    """What is known of the way from one stage to the next: who entered and converted, where to, and on which days.
+
+    `fitted` keeps what was fitted to these cohorts, by name, for whoever asks again.
+    """
 
     cohorts: Cohorts
     moves: NDArray[np.float64] | None
     downstream: History
+    fitted: dict[str, Any]
 
 
 class Candidate(Protocol):
@@ -121,7 +125,9 @@ def _by_conversion(link: Link, upstream: Paths, rng: np.random.Generator) -> Pat
     from foregate.modeling.conversion import fit_conversion
     from foregate.modeling.conversion_paths import conversion_paths
 
-    found = conversion_paths(fit_conversion(link.cohorts), link.cohorts, upstream, rng, link.moves)
+    if "conversion" not in link.fitted:
+        link.fitted["conversion"] = fit_conversion(link.cohorts)
+    found = conversion_paths(link.fitted["conversion"], link.cohorts, upstream, rng, link.moves)
     return _on_its_weekdays(link, found, rng)
 
 

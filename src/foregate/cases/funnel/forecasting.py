@@ -30,6 +30,7 @@ class Known:
     events: Events
     settings: FunnelSettings
     histories: dict[str, History] = field(default_factory=dict, compare=False, repr=False)
+    links: dict[str, Link] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def on(cls, events: Events, settings: FunnelSettings, day: date) -> Known:
@@ -64,6 +65,13 @@ class Known:
         first = int(found.entered.min()) if len(found) else day_number(self.last)
         converted = np.where(found.converted >= 0, found.converted - first, -1)
         return Cohorts(found.series, found.entered - first, converted, day_number(self.last) - first, self.channel)
+
+    def link(self, upstream: str, downstream: str) -> Link:
+        """Return what is known of the way from one stage to the next, read once."""
+        if downstream not in self.links:
+            cohorts, moves = self.cohorts(upstream, downstream), self.moves(upstream, downstream)
+            self.links[downstream] = Link(cohorts, moves, self.history(downstream), {})
+        return self.links[downstream]
 
     def moves(self, upstream: str, downstream: str) -> NDArray[np.float64] | None:
         """Return [series, next series] where conversions are counted, as shares; None where all stay in their series.
@@ -133,8 +141,7 @@ def stage_paths(
     if candidate in LINKED:
         names = list(known.settings.stages)
         upstream = names[names.index(stage) - 1]
-        link = Link(known.cohorts(upstream, stage), known.moves(upstream, stage), known.history(stage))
-        return LINKED[candidate](link, before[upstream], rng)
+        return LINKED[candidate](known.link(upstream, stage), before[upstream], rng)
     history = known.history(stage)
     if followed is not None and followed.begins_with(history):
         return followed.paths(history.days - 1, horizon, draws, rng)
