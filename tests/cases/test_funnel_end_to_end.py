@@ -26,7 +26,7 @@ from foregate.cases.funnel.reading import BOUNDS
 from foregate.cases.funnel.views import bi_columns, day_columns
 from foregate.cases.funnel.world import AS_OF, Trap, lay
 from foregate.core.alerting import firing, step_all
-from foregate.core.errors import DataError, NotAllowedError
+from foregate.core.errors import ConfigurationError, DataError, NotAllowedError
 from foregate.core.event import Kind
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Effect, Result
@@ -111,15 +111,16 @@ def test_children_sum_to_their_parents_in_every_path_and_in_every_table(served: 
         assert paths.min() >= 0
     with served.app.warehouse() as engine:
         apart = engine.rows(
-            """select count(*) from (select stage, grain, start, level, sum(forecast) as f from bi.forecast_by_period
-            group by all) as p join (select stage, grain, start, sum(forecast) as f from bi.forecast_by_period
-            where level = 'total' group by all) as t using (stage, grain, start) where abs(p.f - t.f) > 1e-6"""
+            """select count(*) from (select stage, grain, period_start, level, sum(forecast) as f
+            from bi.forecast_by_period group by all) as p
+            join (select stage, grain, period_start, sum(forecast) as f from bi.forecast_by_period
+            where level = 'total' group by all) as t using (stage, grain, period_start) where abs(p.f - t.f) > 1e-6"""
         )
         assert apart == [(0,)]
         days = engine.rows("select sum(mql_forecast) from bi.production_forecast where date > issued_on")[0][0]
         total = engine.rows(
             """select sum(forecast) from bi.forecast_by_period where stage = 'mql' and level = 'total'
-            and grain = 'day' and start > issued_on"""
+            and grain = 'day' and period_start > issued_on"""
         )[0][0]
     assert days == pytest.approx(total)
 
@@ -177,6 +178,25 @@ def test_what_was_issued_stays_and_can_be_asked_for_by_its_day(served: Served) -
     assert len(issued) == WEEKS + 1
 
 
+def test_a_day_before_the_newest_issue_is_refused_and_readers_stay_where_they_are(served: Served) -> None:
+    before = len(served.app.entries())
+    with pytest.raises(NotAllowedError, match="a newer one"):
+        issue(served.app, AS_OF)
+    assert len(served.app.entries()) == before
+    with served.app.warehouse() as engine:
+        assert engine.rows("select distinct issued_on from bi.production_forecast") == [(served.calendar.day,)]
+
+
+def test_a_day_whose_data_are_not_there_is_refused_and_a_day_to_come_too(served: Served) -> None:
+    before = len(served.app.entries())
+    with pytest.raises(ConfigurationError, match="a day up to"):
+        issue(served.app, served.calendar.day + timedelta(days=1))
+    late = Funnel(served.folder, "ada", Calendar(served.calendar.day + timedelta(days=40)))
+    with pytest.raises(NotAllowedError, match="days_behind"):
+        issue(late, served.calendar.day + timedelta(days=40))
+    assert len(served.app.entries()) == before
+
+
 def test_an_issue_that_somebody_changed_is_not_read(served: Served, tmp_path: Path) -> None:
     event = next(e.event for e in served.app.entries() if e.event.kind is Kind.ISSUED)
     file = served.folder / "issued" / str(event.detail["issue"]) / "about.json"
@@ -185,6 +205,9 @@ def test_an_issue_that_somebody_changed_is_not_read(served: Served, tmp_path: Pa
         file.write_bytes(kept.replace(b'"horizon": 90', b'"horizon": 91'))
         with pytest.raises(DataError, match="bytes other than those that were written"):
             issues_of(served.app, served.first.version, served.calendar.day)
+        damaged: list[str] = []
+        rest = issues_of(served.app, served.first.version, served.calendar.day, damaged=damaged)
+        assert (len(rest), len(damaged)) == (WEEKS, 1)
     finally:
         file.write_bytes(kept)
 

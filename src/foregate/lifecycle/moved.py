@@ -21,19 +21,18 @@ class GateMove(BaseModel):
 
 
 def moved(gate: Gate, moves: Mapping[str, GateMove]) -> Gate:
-    """Return the gate as a project wants it; a bound that is moved replaces both.
+    """Return the gate as a project wants it; what is not moved stays as it was.
 
-    >>> moved(Gate("rows", at_least=1), {"rows": GateMove(at_least=50)}).wanted()
-    'at least 50'
+    >>> moved(Gate("bias", at_least=-0.4, at_most=0.5), {"bias": GateMove(at_most=0.2)}).wanted()
+    'at least -0.4 and at most 0.2'
     """
     move = moves.get(gate.evidence)
     if move is None:
         return gate
-    bounds = move.at_least is not None or move.at_most is not None
     return Gate(
         gate.evidence,
-        move.at_least if bounds else gate.at_least,
-        move.at_most if bounds else gate.at_most,
+        gate.at_least if move.at_least is None else move.at_least,
+        gate.at_most if move.at_most is None else move.at_most,
         gate.min_rows if move.min_rows is None else move.min_rows,
         gate.effect if move.effect is None else move.effect,
         gate.why,

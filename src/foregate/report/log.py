@@ -142,7 +142,7 @@ def next_step(state: VersionState) -> str:
         return "\n".join(["Mend what the gates name and run again, or have a named person accept each:", *waivers])
     if state.state is State.BLOCKED:
         return "A blocking gate can not be waived: mend the cause and run again; it will be another version."
-    return "`foregate run leads`"
+    return "`foregate run`"
 
 
 def _asks(judgement: Judgement, state: State) -> bool:

@@ -72,6 +72,8 @@ _RULE_SETS = {
     "shipped": "In force unless `[alerts] rules` says otherwise.",
     "seeds": "The rules that a team had written by hand, by the point and without maturity. Put them through "
     "`foregate alerts budget` before you believe them.",
+    "funnel": "In force for `[funnel]` unless `[funnel.alerts] rules` says otherwise. `surprise` counts standard "
+    "deviations of the issued paths: a week of a stage, or of one of its channels.",
 }
 
 
@@ -79,7 +81,8 @@ def alerts_page(rules: Mapping[str, Sequence[Rule]]) -> str:
     """Return the page of the monitor and of every rule that comes with the program, set by set."""
     lines = [ALERTS_HEAD]
     for name, about in _RULE_SETS.items():
-        lines += [f'## `rules = "{name}"`', "", about, "", "| rule | severity | alerts when | then | why |"]
+        head = "## The funnel's rules" if name == "funnel" else f'## `rules = "{name}"`'
+        lines += [head, "", about, "", "| rule | severity | alerts when | then | why |"]
         lines += ["|---|---|---|---|---|"]
         lines += [
             f"| `{r.name}` | {r.severity} | {r.wanted()} | {r.action or 'tells'} | {r.why} |" for r in rules[name]

@@ -62,13 +62,14 @@ def phase_line(phase: str, state: State, seconds: float, judgements: Sequence[Ju
 
 def _open_gate(judgement: Judgement) -> Text:
     found = number(judgement.evidence) if judgement.evidence else "nothing"
+    note = judgement.evidence.words if judgement.evidence else judgement.words
     style = _RESULTS.get(judgement.result, "red")
     return Text.assemble(
         "      ",
         (f"{MARKS[judgement.result]:<12}", style),
         f"{judgement.label}: found {found}, wanted {wanted(judgement)}",
         (f" ({judgement.gate.effect.value})", "dim"),
-        ("\n" + " " * 18 + judgement.gate.why, "dim"),
+        ("\n" + " " * 18 + judgement.gate.why + (f"; {note}" if note else ""), "dim"),
     )
 
 

@@ -7,6 +7,8 @@ from datetime import date
 
 from foregate.core.evidence import Evidence, Unit
 
+_VAST = 10_000.0
+
 
 def number(found: Evidence) -> str:
     """Return the value as a person reads it, its interval in brackets.
@@ -37,13 +39,19 @@ def _bare(value: float, unit: Unit) -> str:
         return "infinity" if value > 0 else "-infinity"
     forms = {
         Unit.RATE: lambda: f"{100 * value:.2f}" if abs(value) < 0.1 else f"{100 * value:.1f}",
-        Unit.RATIO: lambda: f"{value:.2f}",
+        Unit.RATIO: lambda: f"{value:.2f}" if abs(value) < _VAST else f"{value:.0e}",
         Unit.SCORE: lambda: f"{value:.3f}",
-        Unit.DIFFERENCE: lambda: f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.5f}",
+        Unit.DIFFERENCE: lambda: _signed(value),
     }
     if unit in forms:
         return forms[unit]()
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def _signed(value: float) -> str:
+    if abs(value) >= _VAST:
+        return f"{value:+.0e}"
+    return f"{value:+.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:+.5f}"
 
 
 def bound(value: float, unit: Unit) -> str:

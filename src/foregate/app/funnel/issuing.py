@@ -11,7 +11,7 @@ import numpy as np
 
 from foregate.app.opened import Healthy, schema_of
 from foregate.cases.funnel import issues
-from foregate.cases.funnel.checks import control_findings
+from foregate.cases.funnel.checks import control_findings, source_findings
 from foregate.cases.funnel.event_checks import event_findings
 from foregate.cases.funnel.events import Events, read_events
 from foregate.cases.funnel.issues import Issue
@@ -26,10 +26,12 @@ from foregate.cases.funnel.outcomes import (
     outcome_evidence,
     outcomes,
 )
+from foregate.cases.funnel.phases import events as events_phase
 from foregate.cases.funnel.scoring import losses
 from foregate.core.errors import DataError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence, Unit
+from foregate.core.gate import Effect, Result, judge
 from foregate.core.rollout import Rollout, Stage, active
 from foregate.lifecycle.store import holder_name
 from foregate.metrics.diebold import relative_loss
@@ -42,7 +44,16 @@ if TYPE_CHECKING:
     from foregate.core.folds import VersionState
     from foregate.warehouse.duckdb import DuckDB
 
-WATCHED = ("missing_months", "silent_days", "stale_days", "late_share", "negative_delays", "suspected_renames")
+NOT_LOADED = ("stale_days", "days_behind")
+WATCHED = (
+    "days_behind",
+    "missing_months",
+    "silent_days",
+    "stale_days",
+    "late_share",
+    "negative_delays",
+    "suspected_renames",
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +92,49 @@ def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     current = active(app.entries())
     tried = [current.version] if current and current.version != version and current.stage is not Stage.PLANNED else []
     found = []
+    _refuse_backdated(app, version, on)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
+        _refuse_unsound(app, engine, version, on)
         for each in (version, *tried):
             staged = stage_today(app, engine, each, on)
             new = _record(app, each, staged, on)
             found.append(Issued(each, staged.key, on, not new, each != version))
     return found
+
+
+def _refuse_backdated(app: Funnel, version: str, on: date) -> None:
+    """Raise NotAllowedError for a day before the newest issue: readers would be taken back without a word."""
+    told = [str(e.event.detail["as_of"]) for e in app.entries() if e.event.kind is Kind.ISSUED]
+    newest = max(told, default="")
+    if on.isoformat() < newest:
+        raise NotAllowedError(
+            f"forecast of {on}",
+            found=f"a newer one, of {newest}",
+            wanted=f"a day from {newest} on",
+            then="What was issued is in bi.issued_days and bi.issued_by_period; say --as-of a later day.",
+        )
+
+
+def _refuse_unsound(app: Funnel, engine: DuckDB, version: str, on: date) -> None:
+    """Raise NotAllowedError naming what is wrong with the data of the day: a forecast of missing days is one of none.
+
+    Judged by the gates of the events phase, those that block and those on days that were not loaded.
+    """
+    package = app.package(version)
+    work = app.work(engine, on)
+    made = Measured(on, digest_of(*sorted(work.fingerprints.items())))
+    found = list(source_findings(made, engine, package.settings, work.sources))
+    found += event_findings(made, read_events(engine, package.settings, work.sources, on), package.settings)
+    asked = [app.settings.moved(g) for g in events_phase.GATES if g.effect is Effect.BLOCK or g.evidence in NOT_LOADED]
+    wrong = [j for j in judge(asked, found) if j.result not in (Result.PASS, Result.NOT_RUN)]
+    if wrong:
+        told = "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong)
+        raise NotAllowedError(
+            f"forecast of {on}",
+            found=told,
+            wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
+            then="Bring the data of these days, or say --as-of the day they end; nothing was issued.",
+        )
 
 
 def stage_today(app: Funnel, engine: DuckDB, version: str, on: date) -> Staged:
@@ -95,7 +143,7 @@ def stage_today(app: Funnel, engine: DuckDB, version: str, on: date) -> Staged:
     work = app.work(engine, on)
     events = read_events(engine, package.settings, work.sources, on)
     readers = readers_of(package, {})
-    before = outcomes(issues_of(app, version, on), events, package.settings, WATCHED_DAYS)
+    before = outcomes(issues_of(app, version, on, damaged=[]), events, package.settings, WATCHED_DAYS)
     engine.use(schema_of(version))
     found = package.forecast(events, on)
     return stage_issue(engine, package, events, found, app.project.folder, aims_of(before, readers, on))
@@ -119,18 +167,42 @@ def _record(app: Funnel, version: str, staged: Staged, on: date) -> bool:
     return True
 
 
-def issues_of(app: Funnel, version: str, until: date, since: date | None = None) -> list[Issue]:
-    """Return what a version issued up to a day, the last of each day, oldest first; bytes are checked."""
+def issues_of(
+    app: Funnel, version: str, until: date, since: date | None = None, damaged: list[str] | None = None
+) -> list[Issue]:
+    """Return what a version issued up to a day, the last of each day, oldest first; bytes are checked.
+
+    Raises DataError for an issue that is not as it was written; given `damaged`, it is left out and named there.
+    """
     told: dict[str, Event] = {}
     for entry in app.entries():
         event = entry.event
         if event.kind is Kind.ISSUED and event.version == version:
             told[str(event.detail["as_of"])] = event
-    days = sorted(
-        d for d in told if date.fromisoformat(d) <= until and (since is None or date.fromisoformat(d) >= since)
-    )
-    folder = app.project.folder
-    return [issues.read(folder, str(told[d].detail["issue"]), str(told[d].detail["digest"])) for d in days]
+    found = []
+    for day in sorted(told):
+        if date.fromisoformat(day) > until or (since is not None and date.fromisoformat(day) < since):
+            continue
+        try:
+            found.append(_read(app, told[day]))
+        except DataError as error:
+            if damaged is None:
+                raise
+            damaged.append(str(error))
+    return found
+
+
+def _read(app: Funnel, event: Event) -> Issue:
+    key = str(event.detail["issue"])
+    try:
+        return issues.read(app.project.folder, key, str(event.detail["digest"]))
+    except DataError as error:
+        raise DataError(
+            f"issued/{key}",
+            found=error.found,
+            wanted="the forecast as it was issued",
+            then="Restore the folder `issued` from a backup: what was issued is evidence.",
+        ) from error
 
 
 def measured(app: Funnel, version: str, on: date) -> list[Evidence]:
@@ -142,8 +214,10 @@ def measured(app: Funnel, version: str, on: date) -> list[Evidence]:
         made = Measured(on, digest_of(version, on, *sorted(work.fingerprints.items())))
         sound = [e for e in event_findings(made, events, package.settings) if e.name in WATCHED]
         sound += list(control_findings(made, engine, package.settings, work.sources, events))
-    written = issues_of(app, version, on)
-    return [*watched(made, package, events, written), *sound, _age(made, written, on)]
+    damaged: list[str] = []
+    written = issues_of(app, version, on, damaged=damaged)
+    lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
+    return [*watched(made, package, events, written), *sound, _age(made, written, on), lost]
 
 
 def watched(made: Measured, package: Package, events: Events, written: Sequence[Issue]) -> list[Evidence]:

@@ -41,6 +41,7 @@ class Candidate(Protocol):
 
 
 NAIVE = ("zero", "mean_all", "mean_28", "mean_90", "seasonal_naive")
+FLAT = frozenset({"mean_all", "mean_28", "mean_90"})
 STATISTICAL = ("theta", "croston_sba", "tsb", "adida", "imapa", "auto_ets", "auto_arima")
 LIBRARY = "statsforecast"
 _MODULES: Mapping[str, tuple[str, str]] = {
@@ -95,7 +96,7 @@ def allowed(settings: FunnelSettings, stage: str) -> tuple[str, ...]:
     for name in asked:
         if name not in COMPLEXITY:
             raise _unknown(name)
-        if name in LINKED and first:
+        if name in LINKED and first and settings.stages[stage].candidates is not None:
             raise ConfigurationError(
                 f"foregate.toml [funnel.stages.{stage}] candidates",
                 found=f"{name!r}, which converts the stage before",
@@ -109,7 +110,7 @@ def allowed(settings: FunnelSettings, stage: str) -> tuple[str, ...]:
                 wanted="the package that fits it",
                 then='Install it: pip install "foregate[forecast]".',
             )
-    return tuple(dict.fromkeys((*NAIVE, *asked)))
+    return tuple(dict.fromkeys((*NAIVE, *(name for name in asked if not (first and name in LINKED)))))
 
 
 def _unknown(name: str) -> ConfigurationError:
@@ -128,7 +129,7 @@ def _by_conversion(link: Link, upstream: Paths, rng: np.random.Generator) -> Pat
     if "conversion" not in link.fitted:
         link.fitted["conversion"] = fit_conversion(link.cohorts)
     found = conversion_paths(link.fitted["conversion"], link.cohorts, upstream, rng, link.moves)
-    return _on_its_weekdays(link, found, rng)
+    return on_its_weekdays(link.downstream, found, rng)
 
 
 def _by_trailing_rate(link: Link, upstream: Paths, rng: np.random.Generator) -> Paths:
@@ -137,12 +138,11 @@ def _by_trailing_rate(link: Link, upstream: Paths, rng: np.random.Generator) -> 
     return trailing_rate_paths(link.cohorts, upstream, rng)
 
 
-def _on_its_weekdays(link: Link, found: Paths, rng: np.random.Generator) -> Paths:
-    """Return the paths with their weeks dealt to the days as the stage's own past was: a delay knows no weekday."""
+def on_its_weekdays(history: History, found: Paths, rng: np.random.Generator) -> Paths:
+    """Return paths with their weeks dealt to days as the stage's past was: a delay or a mean knows no weekday."""
     from foregate.modeling.weekdays import spread_over_weekdays, weekday_shares
 
-    first = int(link.downstream.weekdays(1)[-1])
-    return spread_over_weekdays(found, first, weekday_shares(link.downstream), rng)
+    return spread_over_weekdays(found, int(history.weekdays(1)[-1]), weekday_shares(history), rng)
 
 
 LINKED: Mapping[str, Linked] = {"conversion": _by_conversion, "trailing_rate": _by_trailing_rate}

@@ -33,7 +33,8 @@ def event_findings(made: Measured, events: Events, settings: FunnelSettings) -> 
     another name. Of each stage: `missing_months`, whole months without an event between its first and its last, where
     seven a month are usual; `silent_days`, the longest run of days without one that chance gives less than once in ten
     thousand such histories,
-    else 0; `unreached_series`, series that other stages know and this one never saw; `late_share`, the part of events
+    else 0; `unreached_series`, series that other stages know and this one never saw; `days_behind`, the days since the
+    newest event where chance does not explain them, else 0; `late_share`, the part of events
     known later than `complete_after_days` after they happened; `stale_days`, by how much the newest event is older than
     `fresh_days` allows. Of each stage after the first: `negative_delays`, events dated before their entity's first
     entry to the stage before; `orphan_share`, the part of events whose entity never entered it; `moved_series_share`,
@@ -48,6 +49,7 @@ def event_findings(made: Measured, events: Events, settings: FunnelSettings) -> 
         counted = stage.where((stage.day <= day_number(last)) & begun)
         yield _missing_months(made, name, counted.day)
         yield _silent_days(made, name, counted.day)
+        yield _days_behind(made, name, counted.day, day_number(last))
         yield _unreached(made, events, name)
         yield _late(made, name, stage, settings.complete_after_days)
         yield _stale(made, name, stage, settings)
@@ -132,6 +134,20 @@ def _silent_days(made: Measured, name: str, day: Ints) -> Evidence:
         else ""
     )
     return made.days("silent_days", int(gap[worst]), len(day), name, words)
+
+
+def _days_behind(made: Measured, name: str, day: Ints, last: int) -> Evidence:
+    """Return the days since the newest event where that is longer than chance explains: what came was not loaded."""
+    if not len(day):
+        return made.days("days_behind", 0, 0, name, "no event at all")
+    newest = int(day.max())
+    since = max(int(day.min()), newest - AROUND + 1)
+    a_day = float(((day >= since) & (day <= newest)).sum()) / (newest - since + 1)
+    gap = last - newest
+    expected = a_day * gap
+    words = f"none since {date_of(newest)}, where {expected:,.0f} were to be expected by {date_of(last)}"
+    unlikely = expected > -np.log(GAP_CHANCE)
+    return made.days("days_behind", gap if unlikely else 0, len(day), name, words if unlikely else "")
 
 
 def _expected_between(day: Ints, dated: Ints) -> Floats:

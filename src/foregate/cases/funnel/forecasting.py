@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foregate.cases.funnel.candidates import LINKED, Link, candidate_of
+from foregate.cases.funnel.candidates import FLAT, LINKED, Link, candidate_of, on_its_weekdays
 from foregate.cases.funnel.events import NOBODY, Events, day_number, linked
 from foregate.cases.funnel.panel import last_complete, panel
 from foregate.cases.funnel.settings import FunnelSettings
@@ -145,7 +145,8 @@ def stage_paths(
     history = known.history(stage)
     if followed is not None and followed.begins_with(history):
         return followed.paths(history.days - 1, horizon, draws, rng)
-    return candidate_of(candidate).paths(history, horizon, draws, rng)
+    found = candidate_of(candidate).paths(history, horizon, draws, rng)
+    return on_its_weekdays(history, found, rng) if candidate in FLAT else found
 
 
 class Followed:

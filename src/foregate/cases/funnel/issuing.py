@@ -103,19 +103,19 @@ def forecast_findings(
 
 _INCOHERENT = f"""
 select count(*) from (
-  select stage, grain, start, level, sum(forecast) as total, sum(actual_to_date) as happened
+  select stage, grain, period_start, level, sum(forecast) as total, sum(actual_to_date) as happened
   from {LEVELS_TABLE} group by all
 ) as part join (
-  select stage, grain, start, sum(forecast) as total, sum(actual_to_date) as happened
+  select stage, grain, period_start, sum(forecast) as total, sum(actual_to_date) as happened
   from {LEVELS_TABLE} where level = 'total' group by all
-) as whole using (stage, grain, start)
-where abs(part.total - whole.total) > 1e-6 or part.happened <> whole.happened
+) as whole using (stage, grain, period_start)
+where abs(part.total - whole.total) > 1e-6 or part.happened is distinct from whole.happened
 """  # noqa: S608 - our own names
 _UNSUMMED = f"""
 select count(*) from (
   select date as start, sum({{stage}}_forecast) as total from {DAYS} where date > $last group by date
 ) as days join (
-  select start, forecast from {LEVELS_TABLE} where stage = $stage and level = 'total' and grain = 'day'
+  select period_start as start, forecast from {LEVELS_TABLE} where stage = $stage and level = 'total' and grain = 'day'
 ) as told using (start) where abs(days.total - told.forecast) > 1e-6
 """  # noqa: S608 - our own names
 
@@ -156,5 +156,7 @@ def _breaks(made: Measured, events: Events, package: Package, found: Forecast) -
     for stage, paths in found.paths.items():
         last = int(known.history(stage).counts[:, -2 * days :].sum()) / 2
         ahead = float(paths[..., :days].sum(axis=(1, 2)).mean())
-        words = f"{ahead:,.1f} in {days} days from {found.first}, {last:,.1f} in as many before"
+        words = (
+            f"{ahead:,.1f} in {days} days from {found.first}, {last:,.1f} a mean {days} days of the {2 * days} before"
+        )
         yield made.count("trend_break", ahead / last if last else 1.0, int(last), stage, words)

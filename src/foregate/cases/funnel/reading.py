@@ -56,8 +56,8 @@ def level_rows(
     """Return a row for every stage, level, name and calendar period the horizon touches, with mean and intervals.
 
     `since` holds each stage's counts [series, days] of the days before the forecast, back to the start of its quarter:
-    what of a period has happened is added to what is forecast. A period the horizon cuts off is not whole: `whole` is
-    false, and the numbers are of its days up to the horizon.
+    what of a period has happened is added to what is forecast, and is NULL where the period has not begun. A period the
+    horizon cuts off is not whole: `whole` is false, and the numbers are of its days up to the horizon.
     """
     parts = [
         part
@@ -88,18 +88,18 @@ def _periods_of(
 def _period_table(
     stage: str, level: Level, period: Period, found: Forecast, told: NDArray[np.float64], happened: NDArray[np.int64]
 ) -> pa.Table:
-    count = len(level.names)
+    count, begun = len(level.names), period.start < found.first
     last = found.first + timedelta(days=found.horizon - 1)
     columns: dict[str, object] = {
         "stage": [stage] * count,
         "level": [level.name] * count,
         "name": list(level.names),
         "grain": [period.grain] * count,
-        "start": [period.start] * count,
-        "end": [period.end] * count,
+        "period_start": [period.start] * count,
+        "period_end": [period.end] * count,
         "whole": [period.end <= last] * count,
         "days_forecast": [period.until - period.first] * count,
-        "actual_to_date": happened.astype(np.float64),
+        "actual_to_date": pa.array(happened if begun else [None] * count, pa.float64()),
         "forecast": told[0],
     }
     columns |= {f"forecast_{name}": told[1 + at] for at, name in enumerate(BOUNDS)}

@@ -11,7 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from foregate.cases.leads.list_settings import ListSettings
 from foregate.cases.leads.matrix import MatrixSettings
 from foregate.core.errors import DataError
-from foregate.core.gate import Effect, Gate
+from foregate.core.gate import Gate
+from foregate.lifecycle.moved import GateMove, moved
 from foregate.modeling.boosted import TreeSettings
 from foregate.warehouse.features import AT_CONTACT
 
@@ -78,15 +79,6 @@ class Owners(_Settings):
     source: str
     owner: str = "owner_id"
     eligible: str = "true"
-
-
-class GateMove(_Settings):
-    """A change to a shipped gate; every loosening needs a named person's acceptance."""
-
-    at_least: float | None = None
-    at_most: float | None = None
-    min_rows: int | None = None
-    effect: Effect | None = None
 
 
 def _known(value: object) -> object:
@@ -201,15 +193,4 @@ class LeadsSettings(_Settings):
 
     def moved(self, gate: Gate) -> Gate:
         """Return the gate as this project wants it."""
-        move = self.gates.get(gate.evidence)
-        if move is None:
-            return gate
-        bounds = move.at_least is not None or move.at_most is not None
-        return Gate(
-            gate.evidence,
-            move.at_least if bounds else gate.at_least,
-            move.at_most if bounds else gate.at_most,
-            gate.min_rows if move.min_rows is None else move.min_rows,
-            gate.effect if move.effect is None else move.effect,
-            gate.why,
-        )
+        return moved(gate, self.gates)

@@ -25,6 +25,7 @@ GATES = (
     Gate("orphan_share", at_most=0.2, effect=SIGN, why="a stage that was entered from nowhere has no conversion rate"),
     Gate("missing_months", at_most=0, why="a month that was not loaded looks like a collapse"),
     Gate("silent_days", at_most=0, effect=SIGN, why="days without an event, longer than chance explains"),
+    Gate("days_behind", at_most=0, effect=SIGN, why="the newest days were not loaded: they are no quiet days"),
     Gate("suspected_renames", at_most=0, effect=SIGN, why="a source that goes on under another name loses its history"),
     Gate("zero_series", at_most=0, effect=INFORM, why="a series that never had an event is forecast as none"),
     Gate("series", at_least=2, effect=INFORM, why="one series has nothing to share a level with"),

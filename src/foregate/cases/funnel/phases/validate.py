@@ -25,8 +25,8 @@ SIGN = Effect.SIGN_OFF
 MARGIN = 0.05
 LEAST_ROWS = 100
 GATES = (
-    Gate("naive_loss_ratio", at_most=1.1, effect=SIGN, why="one line of arithmetic does as well"),
-    Gate("champion_loss_ratio", at_most=1.1, effect=SIGN, why="worse than what is in service"),
+    Gate("naive_loss_ratio", at_most=1.5, effect=SIGN, why="one line of arithmetic does as well"),
+    Gate("champion_loss_ratio", at_most=1.5, effect=SIGN, why="worse than what is in service"),
     Gate(
         "implausible_skill",
         at_most=0.6,
