@@ -13,6 +13,7 @@ import pytest
 from foregate.app.funnel import Funnel
 from foregate.app.funnel.issuing import issue, issues_of, watched
 from foregate.app.funnel.outlook import outlook
+from foregate.app.funnel.service import _days_needed
 from foregate.app.monitoring import monitor
 from foregate.app.played import Calendar
 from foregate.app.promotion import drill, promote, rollback, waive
@@ -28,9 +29,10 @@ from foregate.cases.funnel.world import AS_OF, Trap, lay
 from foregate.core.alerting import firing, step_all
 from foregate.core.errors import ConfigurationError, DataError, NotAllowedError
 from foregate.core.event import Kind
+from foregate.core.evidence import Evidence, Unit
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Effect, Result
-from foregate.core.rollout import Stage, rollouts
+from foregate.core.rollout import Plan, Stage, Step, rollouts
 from foregate.modeling.measured import Measured
 
 STAGES = ["mql", "sql", "sqo"]
@@ -345,8 +347,6 @@ def test_another_version_takes_over_and_a_rollback_brings_every_view_back(served
     assert state.version != first
     against = next(e for e in state.measured() if e.name == "champion_loss_ratio" and e.subject == "mql")
     assert first in against.words
-    with pytest.raises(NotAllowedError, match="undecided_days"):
-        promote(app, state.version, "too early to be decided")
     stepped(app, state.version)
     assert rollouts(app.entries())[-1].stage is Stage.SHADOW
     for _ in range(5):
@@ -364,6 +364,16 @@ def test_another_version_takes_over_and_a_rollback_brings_every_view_back(served
     rollback(app, "we change our minds", state.version)
     assert seen_by_readers(app) == {first}
     assert all(j.result is Result.PASS for j in drill(app, state.version))
+
+
+def test_a_shadow_too_short_for_its_margin_is_said_in_days() -> None:
+    plan = Plan((Step(0.0, 28),), margin=0.2)
+    told = [Evidence("champion_loss_ratio", 1.0, 8, AS_OF, "x", 1 - w, 1 + w, Unit.RATIO, "mql") for w in (0.0, 0.2, 9)]
+    same, close, wide = (_days_needed(one, plan, 28) for one in told)
+    assert same == 28, "forecasts that are the same are told as soon as the first is scored"
+    assert 28 < close < wide
+    unknown = Evidence("champion_loss_ratio", 1.0, 8, AS_OF, "x", 0.0, float("inf"), Unit.RATIO, "mql")
+    assert _days_needed(unknown, plan, 28) == 10_000
 
 
 def seen_by_readers(app: Funnel) -> set[str]:
