@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foregate.app.funnel.service import _days_needed
 from foregate.cases.funnel.backtest import Race, choose
 from foregate.cases.funnel.candidates import COMPLEXITY, NAIVE, candidate_of
 from foregate.cases.funnel.forecasting import Followed
@@ -15,6 +16,8 @@ from foregate.cases.funnel.levels import GRAINS, Level, blocks_of, end_of, grain
 from foregate.cases.funnel.origins import days_of
 from foregate.cases.funnel.scoring import COMPONENTS, losses, pits
 from foregate.cases.funnel.settings import FunnelSettings
+from foregate.core.evidence import Evidence, Unit
+from foregate.core.rollout import Plan, Step
 from foregate.metrics.forecast import crps
 from foregate.modeling.counts import COUNT_FILTER
 from foregate.modeling.series import History
@@ -182,3 +185,16 @@ def test_every_candidate_draws_counts_for_the_days_asked(name: str) -> None:
     assert paths.shape == (20, 3, 9)
     assert paths.dtype == np.int32
     assert paths.min() >= 0
+
+
+def test_a_shadow_too_short_for_its_margin_is_said_in_days() -> None:
+    plan = Plan((Step(0.0, 28),), margin=0.2)
+    told = [
+        Evidence("champion_loss_ratio", 1.0, 8, date(2025, 10, 31), "x", 1 - w, 1 + w, Unit.RATIO, "mql")
+        for w in (0.0, 0.2, 9)
+    ]
+    same, close, wide = (_days_needed(one, plan, 28) for one in told)
+    assert same == 28, "forecasts that are the same are told as soon as the first is scored"
+    assert 28 < close < wide
+    unknown = Evidence("champion_loss_ratio", 1.0, 8, date(2025, 10, 31), "x", 0.0, float("inf"), Unit.RATIO, "mql")
+    assert _days_needed(unknown, plan, 28) == 10_000

@@ -13,26 +13,23 @@ import pytest
 from foregate.app.funnel import Funnel
 from foregate.app.funnel.issuing import issue, issues_of, watched
 from foregate.app.funnel.outlook import outlook
-from foregate.app.funnel.service import _days_needed
 from foregate.app.monitoring import monitor
 from foregate.app.played import Calendar
 from foregate.app.promotion import drill, promote, rollback, waive
 from foregate.app.starting import lay_funnel
 from foregate.cases.funnel.backtest import Past
 from foregate.cases.funnel.events import read_events
-from foregate.cases.funnel.forecasting import Known, forecast
+from foregate.cases.funnel.forecasting import Known
 from foregate.cases.funnel.issues import Issue
-from foregate.cases.funnel.levels import levels
 from foregate.cases.funnel.reading import BOUNDS
 from foregate.cases.funnel.views import bi_columns, day_columns
 from foregate.cases.funnel.world import AS_OF, Trap, lay
 from foregate.core.alerting import firing, step_all
 from foregate.core.errors import ConfigurationError, DataError, NotAllowedError
 from foregate.core.event import Kind
-from foregate.core.evidence import Evidence, Unit
 from foregate.core.folds import PROMOTABLE, State, VersionState
 from foregate.core.gate import Effect, Result
-from foregate.core.rollout import Plan, Stage, Step, rollouts
+from foregate.core.rollout import Stage, rollouts
 from foregate.modeling.measured import Measured
 
 STAGES = ["mql", "sql", "sqo"]
@@ -366,16 +363,6 @@ def test_another_version_takes_over_and_a_rollback_brings_every_view_back(served
     assert all(j.result is Result.PASS for j in drill(app, state.version))
 
 
-def test_a_shadow_too_short_for_its_margin_is_said_in_days() -> None:
-    plan = Plan((Step(0.0, 28),), margin=0.2)
-    told = [Evidence("champion_loss_ratio", 1.0, 8, AS_OF, "x", 1 - w, 1 + w, Unit.RATIO, "mql") for w in (0.0, 0.2, 9)]
-    same, close, wide = (_days_needed(one, plan, 28) for one in told)
-    assert same == 28, "forecasts that are the same are told as soon as the first is scored"
-    assert 28 < close < wide
-    unknown = Evidence("champion_loss_ratio", 1.0, 8, AS_OF, "x", 0.0, float("inf"), Unit.RATIO, "mql")
-    assert _days_needed(unknown, plan, 28) == 10_000
-
-
 def seen_by_readers(app: Funnel) -> set[str]:
     with app.warehouse() as engine:
         versions = {row[0] for row in engine.rows("select distinct version from bi.production_forecast")}
@@ -399,14 +386,6 @@ def test_nothing_is_issued_before_anything_is_in_service(tmp_path: Path) -> None
     with pytest.raises(NotAllowedError, match="nothing in service"):
         issue(app, AS_OF)
     assert not app.entries()
-
-
-def test_levels_sum_integers_exactly(served: Served) -> None:
-    known = known_on(served.app, served.calendar.day)
-    drawn = forecast(known, served.app.package(served.first.version).candidates, 14, 100, 7)
-    total = drawn.paths["sqo"].sum(axis=1)
-    for level in levels(known.events):
-        assert np.array_equal(level.sums(drawn.paths["sqo"]).sum(axis=1), total)
 
 
 def test_what_fires_is_read_from_the_ledger(served: Served) -> None:
