@@ -24,8 +24,8 @@ given the conformal errors of its last ten windows, for sums those of the window
 offer. LightGBM, one model of all series, gives Poisson days around its mean, or, tuned, conformal errors likewise.
 What falls below 0 is taken as 0. A rival not done within its {seconds:g} CPU seconds is held against Foregate from the
 origins it reached. The learned pool's weights at an origin come from earlier origins alone, and its CPU seconds are
-with those. Foregate's own were made before these origins were looked at, except the trees' and Theta's doubt about
-levels and shares, whose design saw them; no setting was fitted to them.
+with those. The segment trees' features, settings and doubt about levels were chosen among some twenty variants while
+their scores on these panels were seen, and the doubt about shares likewise: what leads with them is partly chosen.
 """
 
 
@@ -48,7 +48,7 @@ def _verdict(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
         best = max(able, key=lambda one: float(one["levels"][kind]["ours_over"]))
         times = best["levels"][kind]["ours_over"]
         who = "ahead of every rival" if times < 1 else f"**behind {best['name']}**"
-        said.append(f"{TITLES[kind]}: {who} ({times:.2f} of the best one's CRPS)")
+        said.append(f"{TITLES[kind]}: {who} ({times:.3f} times the best one's CRPS)")
     return "; ".join(said) + "."
 
 

@@ -94,4 +94,4 @@ def test_a_row_is_scored_at_every_level(tmp_path: Path, monkeypatch: pytest.Monk
     rows["AutoETS"]["levels"]["total_sum"]["ours_over"] = 1.2
     panels = {"small": {"words": "a small panel", "origins": 2, "rows": list(rows.values())}}
     lost = funnel({"horizon": 28, "seconds": 1.0, "ours": "count_filter", "kinds": KINDS, "panels": panels})
-    assert "**behind AutoETS** (1.20" in lost
+    assert "**behind AutoETS** (1.200" in lost
