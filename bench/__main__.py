@@ -14,7 +14,7 @@ from bench import commands, features, ledger_size, rollback, scale, trees
 from bench.render import render
 from bench.room import RESULTS, ROOT, machine
 
-NAMES = ("help", "features", "demo", "scale", "trees", "rollback", "ledger", "alarms")
+NAMES = ("help", "features", "demo", "scale", "trees", "rollback", "ledger", "alarms", "counts", "funnel")
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def main() -> None:
         "ledger": ledger_size.measure,
         # Imported here: what it needs would count in the peaks of the others.
         "alarms": lambda: import_module("bench.false_alarms").measure(),
+        "counts": lambda: import_module("bench.count_models").measure(),
+        "funnel": lambda: import_module("bench.funnel_peers").measure(),
     }
     if not given.render_only:
         for name in given.names or NAMES:

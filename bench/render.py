@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.alarm_section import alarms
+from bench.funnel_section import funnel
 from bench.table import header as _header
 from bench.table import row as _row
 
@@ -234,6 +235,7 @@ SECTIONS = {
     "rollback": _rollback,
     "ledger": _ledger,
     "alarms": alarms,
+    "funnel": funnel,
 }
 
 
