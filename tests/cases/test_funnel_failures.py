@@ -80,17 +80,25 @@ def test_a_candidate_nobody_has_and_one_that_converts_nothing_are_refused(tmp_pa
         app.check()
     text = (tmp_path / "foregate.toml").read_text()
     (tmp_path / "foregate.toml").write_text(text.replace('"means_28"', '"conversion"'))
+    settings = Funnel(tmp_path, "ada", Calendar(AS_OF)).settings
+    assert "conversion" not in allowed(settings, "mql"), "the funnel's list is for every stage that it fits"
+    assert "conversion" in allowed(settings, "sql")
+    own = settings.model_copy(
+        update={"stages": {n: s.model_copy(update={"candidates": ("conversion",)}) for n, s in settings.stages.items()}}
+    )
     with pytest.raises(ConfigurationError, match="first stage"):
-        Funnel(tmp_path, "ada", Calendar(AS_OF)).check()
+        allowed(own, "mql")
 
 
 def test_a_forecast_that_hears_nothing_of_its_past_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The view of the seed: its lags were empty, so that only the calendar was left."""
+    from foregate.cases.funnel import forecasting
     from foregate.modeling import naive
 
     def calendar_only(self: object, history: object, horizon: int, draws: int, rng: np.random.Generator) -> object:
         return np.ones((draws, history.series, horizon), dtype=np.int32)  # type: ignore[attr-defined]
 
+    monkeypatch.setattr(forecasting, "FLAT", frozenset())
     monkeypatch.setattr(naive.Mean, "paths", calendar_only)
     monkeypatch.setattr(naive.SeasonalNaive, "paths", calendar_only)
     monkeypatch.setattr(naive.Zero, "paths", calendar_only)
