@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from foregate.core.errors import ConfigurationError, ForegateError, NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.folds import VersionState, champion, versions
+from foregate.core.phase import Run
 from foregate.lifecycle.signatures import package_digest
 from foregate.lifecycle.store import Store
 from foregate.modeling.measured import digest_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from foregate.app.readers import CaseService
     from foregate.core.evidence import Evidence
     from foregate.core.gate import Gate
-    from foregate.core.phase import Run
     from foregate.core.rollout import Plan
     from foregate.core.rule import Rule
     from foregate.lifecycle.alerts import AlertSettings
@@ -205,6 +205,4 @@ def libraries() -> dict[str, str]:
 
 def run_of(app: App, engine: DuckDB, version: str, as_of: date) -> Run:
     """Return the walk of a version as of a day, with the project's seed."""
-    from foregate.core.phase import Run
-
     return Run(engine, app.model, version, as_of, app.project.declared.seed)

@@ -13,6 +13,7 @@ from foregate.cases.funnel.events import read_events
 from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.funnel.origins import days_of
 from foregate.cases.funnel.settings import FunnelSettings, check_stages
+from foregate.cases.funnel.views import PRODUCTION
 from foregate.cases.funnel.work import Work
 from foregate.core.errors import ConfigurationError
 from foregate.lifecycle.alerts import rules_of
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
     from foregate.lifecycle.alerts import AlertSettings
     from foregate.warehouse.duckdb import DuckDB
 
-VIEW = "bi.production_forecast"
 POLICY_KEYS = {"gates", "rollout", "alerts"}
 
 
 class Funnel(App):
     """The funnel forecast of a project."""
 
-    model, view = MODEL, VIEW
+    model, view = MODEL, PRODUCTION
     telling = ("issued_bias", "issued_loss_ratio", "issued_coverage_95", "days_since_issue")
 
     @property

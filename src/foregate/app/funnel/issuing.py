@@ -19,15 +19,13 @@ from foregate.cases.funnel.issuing import Staged, readers_of, stage_issue
 from foregate.cases.funnel.lifecycle import MODEL
 from foregate.cases.funnel.outcomes import (
     WATCHED_DAYS,
-    Outcome,
     aims_of,
-    levels_of,
     naive_losses,
     outcome_evidence,
     outcomes,
+    simulated_week,
 )
 from foregate.cases.funnel.phases import events as events_phase
-from foregate.cases.funnel.scoring import losses
 from foregate.core.errors import DataError, NotAllowedError
 from foregate.core.event import Event, Kind
 from foregate.core.evidence import Evidence, Unit
@@ -92,7 +90,7 @@ def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     current = active(app.entries())
     tried = [current.version] if current and current.version != version and current.stage is not Stage.PLANNED else []
     found = []
-    _refuse_backdated(app, version, on)
+    _refuse_backdated(app, on)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         _refuse_unsound(app, engine, version, on)
         for each in (version, *tried):
@@ -102,7 +100,7 @@ def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     return found
 
 
-def _refuse_backdated(app: Funnel, version: str, on: date) -> None:
+def _refuse_backdated(app: Funnel, on: date) -> None:
     """Raise NotAllowedError for a day before the newest issue: readers would be taken back without a word."""
     told = [str(e.event.detail["as_of"]) for e in app.entries() if e.event.kind is Kind.ISSUED]
     newest = max(told, default="")
@@ -255,15 +253,11 @@ def compared_issues(app: Funnel, rollout: Rollout, as_of: date) -> Sequence[Evid
     late = newest > (as_of - date(1970, 1, 1)).days
     found = [made.count("future_labels", int(late), len(both))]
     for stage in work.settings.stages:
-        ours, theirs = (np.array([_loss(side[day], stage) for day in both]) for side in sides)
+        ours, theirs = (np.array([side[day].loss(stage) for day in both]) for side in sides)
         ratio: Estimate = relative_loss(ours, theirs, 1) if len(both) and theirs.sum() else untold(0, np.inf, 0, 0.95)
         words = f"{len(both)} issues of both versions since {since}, {WATCHED_DAYS} days each"
         found.append(made.estimate("field_loss_ratio", ratio, Unit.RATIO, stage, words))
     return found
-
-
-def _loss(outcome: Outcome, stage: str) -> float:
-    return float(losses(outcome.drawn(stage), outcome.came[stage], levels_of(outcome.issue)).sum())
 
 
 def healthy(app: Funnel, version: str, only: set[str], multiplier: float = 1.0) -> Healthy:
@@ -286,22 +280,7 @@ def healthy(app: Funnel, version: str, only: set[str], multiplier: float = 1.0) 
     def year(seed: int) -> Iterable[tuple[date, Sequence[Evidence]]]:
         rng = np.random.default_rng(seed)
         for week in range(52):
-            yield day + timedelta(days=7 * week), _simulated(newest, day, rng, multiplier)
+            yield day + timedelta(days=7 * week), simulated_week(newest, Measured(day, "simulated"), rng, multiplier)
 
     totals = {s: float(p[..., :WATCHED_DAYS].sum(axis=(1, 2)).mean()) for s, p in newest.forecast.paths.items()}
     return Healthy(year, ", ".join(f"{total:.1f} {stage} a week" for stage, total in totals.items()))
-
-
-def _simulated(newest: Issue, day: date, rng: np.random.Generator, multiplier: float) -> list[Evidence]:
-    made, found = Measured(day, "simulated"), []
-    for stage, paths in newest.forecast.paths.items():
-        drawn = paths[..., :WATCHED_DAYS]
-        one_path = drawn[rng.integers(len(drawn))]
-        came = one_path if multiplier == 1 else rng.poisson(multiplier * one_path)
-        for level in levels_of(newest):
-            if level.name in ("total", "channel"):
-                sums, one = level.sums(drawn).sum(axis=-1), level.sums(np.asarray(came)).sum(axis=-1)
-                for place, name in enumerate(level.names):
-                    away = (one[place] - sums[:, place].mean()) / max(float(sums[:, place].std()), 0.5)
-                    found.append(made.count("surprise", round(float(away), 3), WATCHED_DAYS, f"{stage} {name}"))
-    return found

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from foregate.app.funnel.issuing import issues_of
 from foregate.cases.funnel.events import read_events
 from foregate.cases.funnel.issues import Issue
 from foregate.cases.funnel.issuing import readers_of
-from foregate.cases.funnel.levels import Level
-from foregate.cases.funnel.outcomes import WATCHED_DAYS, aims_of, levels_of, outcomes
+from foregate.cases.funnel.levels import levels_of
+from foregate.cases.funnel.outcomes import WATCHED_DAYS, aims_of, outcomes
 from foregate.cases.funnel.panel import actuals
 from foregate.cases.funnel.reading import BOUNDS, Reader, read
 from foregate.core.errors import NotAllowedError
@@ -69,7 +67,7 @@ def outlook(app: Funnel, version: str, days: int = OUTLOOK_DAYS) -> Outlook:
 
 def _sums(issue: Issue, stage: str, reader: Reader, days: int) -> list[Row]:
     found = []
-    for level in levels_of(issue):
+    for level in levels_of(issue.series):
         if level.name in ("segment", "total"):
             drawn = level.sums(issue.forecast.paths[stage])[..., :days].sum(axis=-1)
             told = read(drawn, reader, level.name, min(days, issue.forecast.horizon))
@@ -79,8 +77,7 @@ def _sums(issue: Issue, stage: str, reader: Reader, days: int) -> list[Row]:
 
 
 def _weeks(issue: Issue, stage: str, reader: Reader) -> list[Row]:
-    total = Level("total", ("all",), np.zeros(len(issue.series), dtype=np.int64))
-    drawn = total.sums(issue.forecast.paths[stage])[:, 0]
+    drawn = issue.forecast.paths[stage].sum(axis=1)
     whole = drawn.shape[-1] // 7
     sums = drawn[:, : 7 * whole].reshape(len(drawn), whole, 7).sum(axis=-1)
     told = read(sums, reader, "total", 7)

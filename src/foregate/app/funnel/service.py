@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from foregate.app.funnel.issuing import compared_issues, stage_today
 from foregate.app.readers import CaseService
-from foregate.cases.funnel.views import BI, PERIODS, day_columns, views
+from foregate.cases.funnel.views import BI, PERIODS, PRODUCTION, day_columns, views
 from foregate.cases.funnel.work import DAYS
 from foregate.core.event import Entry
 from foregate.core.evidence import Evidence
@@ -19,13 +19,11 @@ from foregate.modeling.measured import Measured, digest_of
 if TYPE_CHECKING:
     from foregate.app.funnel.case import Funnel
 
-VIEW = "bi.production_forecast"
-
 
 class FunnelService(CaseService):
     """One project's forecasts and their readers, as of a day."""
 
-    view, table = VIEW, DAYS
+    view, table = PRODUCTION, DAYS
     app: Funnel
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from foregate.app.leads.case import VIEW
 from foregate.app.leads.field import decidable, field_of_arms
 from foregate.app.leads.parity import compared
 from foregate.app.opened import schema_of
@@ -16,8 +17,6 @@ from foregate.core.rollout import Plan, Rollout
 
 if TYPE_CHECKING:
     from foregate.app.leads.case import Leads
-
-VIEW = "bi.lead_scores"
 
 
 class LeadsService(CaseService):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foregate.cases.funnel.events import Series
 from foregate.cases.funnel.forecasting import Forecast
 from foregate.modeling import artifacts
 from foregate.modeling.measured import digest_of
@@ -26,7 +27,7 @@ class Issue:
     """A forecast as it was issued: by which version, with which series, and its sample paths."""
 
     version: str
-    series: tuple[tuple[str, str, str], ...]
+    series: tuple[Series, ...]
     forecast: Forecast
 
     @property
@@ -61,7 +62,7 @@ def read(folder: Path, key: str, digest: str) -> Issue:
         for place, stage in enumerate(about["stages"])
     }
     found = Forecast(date.fromisoformat(about["day"]), date.fromisoformat(about["last"]), paths)
-    return Issue(about["version"], tuple((c, s, g) for c, s, g in about["series"]), found)
+    return Issue(about["version"], tuple(Series(*one) for one in about["series"]), found)
 
 
 def _bytes_of(found: Forecast) -> bytes:

@@ -44,7 +44,7 @@ def stage_issue(
     The same rows are kept under the issue's name in `issued`, which only grows. `aims` are how far issued forecasts
     have moved the intervals since, by stage.
     """
-    issue = Issue(package.version, tuple((s.channel, s.source, s.segment) for s in events.series), found)
+    issue = Issue(package.version, events.series, found)
     digest = issues.write(issue, folder)
     readers = readers_of(package, aims)
     stamp = {"version": package.version, "issue": issue.key, "issued_on": found.day}

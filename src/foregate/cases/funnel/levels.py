@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foregate.cases.funnel.events import Events
+from foregate.cases.funnel.events import Events, Series
 
 Ints = NDArray[np.int64]
 LEVELS = ("source", "channel", "segment", "total")
@@ -40,16 +40,26 @@ class Level:
 
 
 def levels(events: Events) -> tuple[Level, ...]:
-    """Return the levels of a funnel: each source of each channel, each channel, each super-segment, and the total."""
-    channels = events.channels
-    at = np.array([channels.index(one.channel) for one in events.series], dtype=np.int64)
-    count = len(events.series)
+    """Return the levels of a funnel, segments in the order they are declared in."""
+    return levels_of(events.series, events.segment_names)
+
+
+def levels_of(series: Sequence[Series], segments: Sequence[str] = ()) -> tuple[Level, ...]:
+    """Return the levels of series: each source of each channel, each channel, each super-segment, and the total.
+
+    `segments` gives the segments' order; without it they stand as they first occur.
+    """
     return (
-        Level("source", tuple(map(str, events.series)), np.arange(count)),
-        Level("channel", channels, at),
-        Level("segment", events.segment_names, events.segments),
-        Level("total", ("all",), np.zeros(count, dtype=np.int64)),
+        _level("source", [str(one) for one in series]),
+        _level("channel", [one.channel for one in series]),
+        _level("segment", [one.segment for one in series], segments),
+        _level("total", ["all"] * len(series)),
     )
+
+
+def _level(name: str, of: Sequence[str], order: Sequence[str] = ()) -> Level:
+    names = tuple(dict.fromkeys((*order, *of)))
+    return Level(name, names, np.array([names.index(one) for one in of], dtype=np.int64))
 
 
 class Period(NamedTuple):

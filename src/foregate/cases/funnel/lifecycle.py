@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import ModuleType
 
 from foregate.cases.funnel.candidates import allowed
 from foregate.cases.funnel.phases import calibrate, events, issue, maturity, package, panel, preflight, race, validate
 from foregate.cases.funnel.settings import FunnelSettings
 from foregate.cases.funnel.work import Work
-from foregate.core.errors import ConfigurationError
-from foregate.core.phase import Lifecycle, Phase
+from foregate.core.phase import Lifecycle
+from foregate.lifecycle.phases import bound, refuse_unknown
 
 MODEL = "funnel"
 PHASES: dict[str, ModuleType] = {
@@ -29,29 +28,11 @@ PHASES: dict[str, ModuleType] = {
 def lifecycle(work: Work, window: str) -> Lifecycle:
     """Return the phases bound to one run's work; `window` names the sealed outcomes."""
     check_names(work.settings)
-    phases = tuple(
-        Phase(
-            name,
-            module.DOES,
-            partial(module.measure, work),
-            tuple(work.settings.moved(gate) for gate in module.GATES),
-            reads_test=module is validate,
-        )
-        for name, module in PHASES.items()
-    )
-    return Lifecycle(MODEL, phases, window)
+    return bound(MODEL, PHASES, work, work.settings.gates, window)
 
 
 def check_names(settings: FunnelSettings) -> None:
     """Raise ConfigurationError for a gate or a candidate in the file that does not exist."""
-    known = sorted({gate.evidence for module in PHASES.values() for gate in module.GATES})
-    for name in settings.gates:
-        if name not in known:
-            raise ConfigurationError(
-                f"foregate.toml [funnel.gates.{name}]",
-                found="a gate that no phase has",
-                wanted=f"one of {', '.join(known)}",
-                then="Correct the name.",
-            )
+    refuse_unknown(MODEL, PHASES, settings.gates)
     for stage in settings.stages:
         allowed(settings, stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from foregate.cases.funnel.events import Events
 from foregate.cases.funnel.forecasting import Known, stage_paths
 from foregate.cases.funnel.issues import Issue
-from foregate.cases.funnel.levels import Level, levels
+from foregate.cases.funnel.levels import LEVELS, Level, by_name, levels, levels_of
 from foregate.cases.funnel.panel import actuals, last_complete
 from foregate.cases.funnel.reading import NOMINAL, PLAIN, Reader
 from foregate.cases.funnel.scoring import losses, pits
@@ -43,6 +44,15 @@ class Outcome:
         """Return the issue's paths of the days that came [draws, series, days]."""
         return self.issue.forecast.paths[stage][..., : self.days]
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of the series as they were when the issue was made."""
+        return levels_of(self.issue.series)
+
+    def loss(self, stage: str) -> float:
+        """Return the loss of the days that came, its components summed, in events."""
+        return float(losses(self.drawn(stage), self.came[stage], self.levels).sum())
+
 
 def outcomes(issues: Sequence[Issue], events: Events, settings: FunnelSettings, days: int) -> list[Outcome]:
     """Return the issues whose first `days` days are complete in the events, oldest first, with what came.
@@ -62,22 +72,8 @@ def outcomes(issues: Sequence[Issue], events: Events, settings: FunnelSettings, 
 def _came(issue: Issue, events: Events, stage: str, until: date) -> Ints:
     there = {(one.channel, one.source): place for place, one in enumerate(events.series)}
     counts = actuals(events, stage, issue.forecast.first, until)
-    rows = [there.get((channel, source)) for channel, source, _ in issue.series]
+    rows = [there.get((one.channel, one.source)) for one in issue.series]
     return np.array([counts[row] if row is not None else np.zeros(counts.shape[1], np.int64) for row in rows])
-
-
-def levels_of(issue: Issue) -> tuple[Level, ...]:
-    """Return the levels of the series as they were when an issue was made."""
-    names = [f"{channel} / {source}" for channel, source, _ in issue.series]
-    channels = list(dict.fromkeys(channel for channel, _, _ in issue.series))
-    segments = list(dict.fromkeys(segment for _, _, segment in issue.series))
-    count = len(names)
-    return (
-        Level("source", tuple(names), np.arange(count)),
-        Level("channel", tuple(channels), np.array([channels.index(c) for c, _, _ in issue.series])),
-        Level("segment", tuple(segments), np.array([segments.index(s) for _, _, s in issue.series])),
-        Level("total", ("all",), np.zeros(count, dtype=np.int64)),
-    )
 
 
 def outcome_evidence(
@@ -98,7 +94,7 @@ def outcome_evidence(
             yield from _nothing(made, stage)
             continue
         yield from _errors(made, stage, own)
-        ours = np.array([_loss(one, stage) for one in own])
+        ours = np.array([one.loss(stage) for one in own])
         theirs = np.array(list(naive[stage])[-len(own) :])
         ratio = relative_loss(ours, theirs, 1, made.level) if theirs.sum() > 0 else untold(0, np.inf, 0, made.level)
         words = f"{len(own)} issues over {own[-1].days} days each, against the naive forecast of the same day"
@@ -127,10 +123,6 @@ def _blocks(own: Sequence[Outcome]) -> Ints:
     return np.array([one.issue.forecast.day.toordinal() // one.days for one in own])
 
 
-def _loss(one: Outcome, stage: str) -> float:
-    return float(losses(one.drawn(stage), one.came[stage], levels_of(one.issue)).sum())
-
-
 def _covered(made: Measured, stage: str, own: Sequence[Outcome], reader: Reader) -> Iterator[Evidence]:
     for level in ("source", "total"):
         parts = [_pit(one, stage, block, level) for one, block in zip(own, _blocks(own), strict=True)]
@@ -144,23 +136,47 @@ def _covered(made: Measured, stage: str, own: Sequence[Outcome], reader: Reader)
 
 def _pit(one: Outcome, stage: str, place: int, level: str) -> tuple[NDArray[np.float64], Ints]:
     rng = np.random.default_rng([one.issue.forecast.day.toordinal(), len(stage)])
-    of = tuple(found for found in levels_of(one.issue) if found.name == level)
-    pit = pits(one.drawn(stage), one.came[stage], of, place, rng)[level, "day"]
+    pit = pits(one.drawn(stage), one.came[stage], [by_name(one.levels)[level]], place, rng)[level, "day"]
     return pit.values, pit.origins
 
 
 def _surprises(made: Measured, stage: str, newest: Outcome) -> Iterator[Evidence]:
-    for level in levels_of(newest.issue):
-        if level.name not in ("total", "channel"):
-            continue
-        drawn = level.sums(newest.drawn(stage)).sum(axis=-1)
-        came = level.sums(newest.came[stage]).sum(axis=-1)
-        for place, name in enumerate(level.names):
-            mean, spread = float(drawn[:, place].mean()), float(drawn[:, place].std())
-            away = (float(came[place]) - mean) / max(spread, 0.5)
-            since = f"{newest.days} days from {newest.issue.forecast.first}"
-            words = f"{int(came[place]):,} came in {since}, {mean:,.1f} forecast"
-            yield made.count("surprise", round(away, 3), newest.days, f"{stage} {name}", words)
+    since = f"{newest.days} days from {newest.issue.forecast.first}"
+    for one in surprises(newest.drawn(stage), newest.came[stage], newest.levels):
+        words = f"{one.came:,} came in {since}, {one.expected:,.1f} forecast"
+        yield made.count("surprise", one.away, newest.days, f"{stage} {one.name}", words)
+
+
+class Surprise(NamedTuple):
+    """How many standard deviations of its own paths a sum came out from their mean; a spread is half at least."""
+
+    name: str
+    away: float
+    came: int
+    expected: float
+
+
+def surprises(drawn: NDArray[np.integer], came: NDArray[np.integer], of: Sequence[Level]) -> Iterator[Surprise]:
+    """Yield the surprise of the total and of each channel: of paths [draws, series, days] and what came."""
+    for level in of:
+        if level.name in ("total", "channel"):
+            sums, one = level.sums(drawn).sum(axis=-1), level.sums(came).sum(axis=-1)
+            for place, name in enumerate(level.names):
+                mean, spread = float(sums[:, place].mean()), float(sums[:, place].std())
+                away = round((float(one[place]) - mean) / max(spread, 0.5), 3)
+                yield Surprise(name, away, int(one[place]), mean)
+
+
+def simulated_week(newest: Issue, made: Measured, rng: np.random.Generator, multiplier: float) -> list[Evidence]:
+    """Return the surprises of a week in which what comes is one of the issue's own paths, times `multiplier`."""
+    found, of = [], levels_of(newest.series)
+    for stage, paths in newest.forecast.paths.items():
+        drawn = paths[..., :WATCHED_DAYS]
+        one_path = drawn[rng.integers(len(drawn))]
+        came = one_path if multiplier == 1 else rng.poisson(multiplier * one_path)
+        for one in surprises(drawn, np.asarray(came), of):
+            found.append(made.count("surprise", one.away, WATCHED_DAYS, f"{stage} {one.name}"))
+    return found
 
 
 def naive_losses(
@@ -192,21 +208,19 @@ def aims_of(
     for stage, reader in readers.items():
         own = [one for one in found if stage in one.came]
         aims[stage] = {}
-        for level in ("source", "channel", "segment", "total") if own else ():
+        for level in LEVELS if own else ():
+            places = [(one, _pit(one, stage, place, level)[0]) for place, one in enumerate(own)]
+            names = max(len(by_name(one.levels)[level].names) for one in own)
             bounds = reader.probabilities(level, "day")
             for at, nominal in enumerate(NOMINAL):
                 low, high = bounds[2 * at : 2 * at + 2]
-                told, names = _matured(own, stage, level, low, high)
+                told = [seen for one, values in places for seen in _matured(one, values, low, high)]
                 state = Adaptive(nominal, ADAPTING_STEP / names, pending=names * WATCHED_DAYS).after(told, on)
                 aims[stage][level, "day", nominal] = state.aim
     return aims
 
 
-def _matured(own: Sequence[Outcome], stage: str, level: str, low: float, high: float) -> tuple[list[Matured], int]:
-    told, names = [], 1
-    for place, one in enumerate(own):
-        values, _ = _pit(one, stage, place, level)
-        names = max(names, len(next(found for found in levels_of(one.issue) if found.name == level).names))
-        matured = one.issue.forecast.first + timedelta(days=one.days)
-        told += [Matured(one.issue.forecast.day, matured, bool(low <= v <= high)) for v in values]
-    return told, names
+def _matured(one: Outcome, values: NDArray[np.float64], low: float, high: float) -> Iterator[Matured]:
+    matured = one.issue.forecast.first + timedelta(days=one.days)
+    for value in values:
+        yield Matured(one.issue.forecast.day, matured, bool(low <= value <= high))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from foregate.cases.funnel.backtest import Choice, Past, Race
 from foregate.cases.funnel.events import Events, date_of
-from foregate.cases.funnel.forecasting import Forecast
 from foregate.cases.funnel.origins import Origins, origins
 from foregate.cases.funnel.packages import Package
 from foregate.cases.funnel.reading import Recalibrations
@@ -37,10 +36,7 @@ class Work:
     races: dict[str, Race] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
     recalibrations: dict[str, Recalibrations] = field(default_factory=dict)
-    forecast: Forecast | None = None
     digest: str = ""
-    issue: str = ""
-    issue_digest: str = ""
 
     @property
     def events(self) -> Events:

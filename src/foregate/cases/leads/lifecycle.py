@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import ModuleType
 
 from foregate.cases.leads.phases import (
@@ -21,8 +20,8 @@ from foregate.cases.leads.phases import (
 )
 from foregate.cases.leads.settings import LeadsSettings
 from foregate.cases.leads.work import Work
-from foregate.core.errors import ConfigurationError
-from foregate.core.phase import Lifecycle, Phase
+from foregate.core.phase import Lifecycle
+from foregate.lifecycle.phases import bound, refuse_unknown
 
 MODEL = "leads"
 PHASES: dict[str, ModuleType] = {
@@ -43,28 +42,9 @@ PHASES: dict[str, ModuleType] = {
 
 def lifecycle(work: Work) -> Lifecycle:
     """Return the phases bound to one run's work; raises ConfigurationError for a gate that no phase has."""
-    check_gates(work.settings)
-    phases = tuple(
-        Phase(
-            name,
-            module.DOES,
-            partial(module.measure, work),
-            tuple(work.settings.moved(gate) for gate in module.GATES),
-            reads_test=module is validate,
-        )
-        for name, module in PHASES.items()
-    )
-    return Lifecycle(MODEL, phases, work.calendar.window)
+    return bound(MODEL, PHASES, work, work.settings.gates, work.calendar.window)
 
 
 def check_gates(settings: LeadsSettings) -> None:
     """Raise ConfigurationError for a gate in the file that does not exist."""
-    known = sorted({gate.evidence for module in PHASES.values() for gate in module.GATES})
-    for name in settings.gates:
-        if name not in known:
-            raise ConfigurationError(
-                f"foregate.toml [leads.gates.{name}]",
-                found="a gate that no phase has",
-                wanted=f"one of {', '.join(known)}",
-                then="Correct the name.",
-            )
+    refuse_unknown(MODEL, PHASES, settings.gates)

@@ -42,7 +42,6 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     package = packages.read(work.artifacts / run.version, work.digest)
     found = package.forecast(work.events, run.as_of)
     staged = stage_issue(run.warehouse, package, work.events, found, work.folder, {})
-    work.issue, work.issue_digest = staged.key, staged.digest
     made = Measured(run.as_of, staged.digest[:12])
     yield made.count("issue_digest", 1, 1, staged.digest, staged.key)
     yield from forecast_findings(made, run.warehouse, package, work.events, found)
