@@ -64,6 +64,13 @@ def test_all_gates_are_shown_when_they_are_asked_for(folder: Path) -> None:
     shown = foregate("show", "funnel", "--all", folder=folder).stdout
     assert "control_gap" in shown
     assert "unmapped_share" in shown
+    assert "conversion_rate[mql to sql]" in shown
+
+
+def test_no_gate_judges_what_no_rate_can_fail(folder: Path) -> None:
+    told = json.loads(foregate("show", "funnel", "--json", folder=folder).stdout)["phases"]["maturity"]
+    assert "conversion_rate" in {e["name"] for e in told["evidence"]}
+    assert {j["gate"]["evidence"] for j in told["judgements"]} == {"conversions", "mature_days"}
 
 
 def test_a_version_is_found_by_its_first_letters_and_a_case_by_its_name(folder: Path) -> None:

@@ -54,6 +54,25 @@ def test_every_trap_is_named_by_its_gate(trap: Trap, tmp_path: Path) -> None:
     assert state.state in (State.BLOCKED, State.AWAITS)
 
 
+BLOCKED = {Trap.NEGATIVE_DELAY: "negative_delays", Trap.MISSING_MONTH: "missing_months"}
+
+
+@pytest.mark.parametrize("trap", list(BLOCKED), ids=lambda t: str(t.value))
+def test_a_check_names_what_a_run_would_block_on(trap: Trap, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{BLOCKED[trap]}\[.*wanted {BLOCKED[trap]}.* at most 0"):
+        project(tmp_path, trap).check()
+    effect = f'[funnel.gates.{BLOCKED[trap]}]\neffect = "sign_off"\n\n[funnel.segments]'
+    app = project(tmp_path, trap, ("[funnel.segments]", effect))
+    assert app.check().data["events"]["mql"], "what a run does not block on is no error of a check"
+
+
+def test_a_check_of_sound_data_says_what_there_is(tmp_path: Path) -> None:
+    app = project(tmp_path)
+    found = app.check()
+    assert "24 series of 4 segments" in found.words
+    assert not app.entries()
+
+
 def test_a_source_in_no_segment_stops_the_run_with_its_name(tmp_path: Path) -> None:
     app = project(tmp_path, Trap.UNMAPPED_SOURCE)
     with pytest.raises(DataError, match=r"\[funnel.segments\]"):

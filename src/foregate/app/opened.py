@@ -24,6 +24,7 @@ from foregate.project import Project
 from foregate.warehouse.duckdb import DuckDB
 
 if TYPE_CHECKING:
+    from foregate.app.issued import Issued
     from foregate.app.readers import CaseService
     from foregate.core.evidence import Evidence
     from foregate.core.gate import Gate
@@ -61,6 +62,7 @@ class App(ABC):
     model: ClassVar[str]
     view: ClassVar[str]
     telling: ClassVar[tuple[str, ...]]
+    forecasts: ClassVar[bool] = False
 
     def __init__(self, folder: Path, actor: str | None = None, clock: Callable[[], datetime] = utc_now) -> None:
         self.project = Project(folder)
@@ -165,6 +167,12 @@ class App(ABC):
     @abstractmethod
     def service(self, as_of: date | None = None) -> CaseService:
         """Return what a rollout moves, its evidence from the field read as of a day, else today."""
+
+    def issue(self, as_of: date | None = None) -> list[Issued]:
+        """Return the forecasts issued as of a day; raises NotAllowedError for a case that issues none."""
+        raise NotAllowedError(
+            f"forecast {self.model}", found="a case that issues none", wanted="funnel or prices", then="Name one."
+        )
 
     @abstractmethod
     def measured(self, version: str, on: date) -> list[Evidence]:

@@ -142,3 +142,17 @@ def loosened(before: Mapping[str, Gate], after: Mapping[str, Gate]) -> list[str]
     ['auc']
     """
     return [n for n, gate in before.items() if n not in after or after[n].looser_than(gate)]
+
+
+def subject_words(labels: Iterable[str]) -> str:
+    """Return how one subject of a gate is accepted and how all are, or nothing where no label has a subject.
+
+    >>> subject_words(["loss_ratio[sql]", "bias"])
+    'A name with its subject, as loss_ratio[sql], accepts that one; the bare name, loss_ratio, all its subjects.'
+    >>> subject_words(["bias"])
+    ''
+    """
+    label = next((label for label in labels if label.endswith("]")), "")
+    bare = label.partition("[")[0]
+    told = f"A name with its subject, as {label}, accepts that one; the bare name, {bare}, all its subjects."
+    return told if label else ""

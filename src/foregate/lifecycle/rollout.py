@@ -10,7 +10,7 @@ from foregate.core.errors import NotAllowedError
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence
 from foregate.core.folds import PROMOTABLE, State, phase_state, served
-from foregate.core.gate import Judgement, Result, judge
+from foregate.core.gate import Judgement, Result, judge, subject_words
 from foregate.core.rollout import BACKWARD, Rollout, Stage, active, generation, pointer, rollouts
 from foregate.lifecycle.crossings import READY, Crossing, crossing
 from foregate.lifecycle.history import history
@@ -287,11 +287,12 @@ class Rollouts(Standing):
         waive = " or ".join(
             f'`foregate waive {version} "{j.label}" --by NAME --reason WHY --until DATE`' for j in stopping
         )
+        accept = f"Wait, or {waive}. {subject_words(j.label for j in stopping)}".rstrip()
         raise NotAllowedError(
             f"rollout of {version}",
             found=found,
             wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in stopping),
-            then="A blocking gate can not be waived: mend the cause." if effect == "block" else f"Wait, or {waive}.",
+            then="A blocking gate can not be waived: mend the cause." if effect == "block" else accept,
         )
 
     def _waits(self, step: Crossing, current: Rollout | None) -> str:

@@ -13,7 +13,8 @@ from foregate.core.errors import ConfigurationError
 from foregate.core.evidence import Evidence
 from foregate.report.words import number
 
-_BLUE, _GREY = "#1f5fa8", "#333333"
+# As they stand in the legend, and from dark to light.
+_COLOURS = {"actual": "#333333", "forecast": "#1f5fa8", "50 %": "#86a9d2", "95 %": "#d4e0ee"}
 
 
 def outlook_table(sums: Sequence[Mapping[str, Any]], days: int, first: object) -> Table:
@@ -69,7 +70,7 @@ def sealed_table(measured: Iterable[Evidence]) -> Table:
 
 
 def fan_chart(weeks: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
-    """Return the Vega-Lite chart of weekly sums by stage: what came, what is expected, both intervals.
+    """Return the Vega-Lite chart of weekly sums by stage: what came, what is expected, both intervals, and a legend.
 
     >>> fan_chart([{"stage": "sql", "week": "2025-11-03", "forecast": 17.5}], "x")["facet"]["row"]["field"]
     'stage'
@@ -77,19 +78,23 @@ def fan_chart(weeks: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
     stages = list(dict.fromkeys(str(row["stage"]) for row in weeks))
     values = [json.loads(json.dumps(dict(row), default=str)) for row in weeks]
     x = {"field": "week", "type": "temporal", "title": None}
+    legend = {"title": None, "orient": "top", "symbolType": "square"}
+    scale = {"domain": list(_COLOURS), "range": list(_COLOURS.values())}
 
-    def band(width: str, opacity: float) -> dict[str, Any]:
+    def named(label: str) -> dict[str, Any]:
+        return {"datum": label, "type": "nominal", "scale": scale, "legend": legend}
+
+    def band(width: str) -> dict[str, Any]:
         y = {"field": f"lower_{width}", "type": "quantitative", "title": "a week"}
-        mark = {"type": "area", "color": _BLUE, "opacity": opacity, "interpolate": "step-after"}
-        return {"mark": mark, "encoding": {"x": x, "y": y, "y2": {"field": f"upper_{width}"}}}
+        mark = {"type": "area", "opacity": 1, "interpolate": "step-after"}
+        encoding = {"x": x, "y": y, "y2": {"field": f"upper_{width}"}, "color": named(f"{width} %")}
+        return {"mark": mark, "transform": [{"filter": "isValid(datum.forecast)"}], "encoding": encoding}
 
-    def line(name: str, color: str, dash: list[int]) -> dict[str, Any]:
-        mark = {"type": "line", "color": color, "strokeDash": dash, "interpolate": "step-after"}
-        kept = {"filter": f"isValid(datum.{name})"}
-        return {"mark": mark, "transform": [kept], "encoding": {"x": x, "y": {"field": name, "type": "quantitative"}}}
+    def line(name: str, dash: list[int]) -> dict[str, Any]:
+        mark = {"type": "line", "strokeDash": dash, "interpolate": "step-after"}
+        encoding = {"x": x, "y": {"field": name, "type": "quantitative"}, "color": named(name)}
+        return {"mark": mark, "transform": [{"filter": f"isValid(datum.{name})"}], "encoding": encoding}
 
-    only = {"filter": "isValid(datum.forecast)"}
-    layers = [{**band("95", 0.18), "transform": [only]}, {**band("50", 0.35), "transform": [only]}]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {"text": title, "anchor": "start"},
@@ -98,7 +103,7 @@ def fan_chart(weeks: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
         "spec": {
             "width": 640,
             "height": 130,
-            "layer": [*layers, line("forecast", _BLUE, [4, 3]), line("actual", _GREY, [1, 0])],
+            "layer": [band("95"), band("50"), line("forecast", [4, 3]), line("actual", [1, 0])],
         },
         "resolve": {"scale": {"y": "independent"}},
         "background": "white",

@@ -8,7 +8,7 @@ from datetime import date
 from foregate.core.event import Entry, Event, Kind
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.folds import PROMOTABLE, State, VersionState, phase_state, served, versions
-from foregate.core.gate import Judgement, Result
+from foregate.core.gate import Judgement, Result, subject_words
 from foregate.report.words import bound, number
 
 MARKS = {
@@ -139,7 +139,9 @@ def next_step(state: VersionState) -> str:
     )
     if state.state is State.AWAITS:
         waivers = [f'`foregate waive {state.version} "{g}" --by NAME --reason WHY --until DATE`' for g in open_gates]
-        return "\n".join(["Mend what the gates name and run again, or have a named person accept each:", *waivers])
+        hint = subject_words(open_gates)
+        head = "Mend what the gates name and run again, or have a named person accept each:"
+        return "\n".join([head, *waivers, *([hint] if hint else [])])
     if state.state is State.BLOCKED:
         return "A blocking gate can not be waived: mend the cause and run again; it will be another version."
     return "`foregate run`"

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from foregate.app.funnel.soundness import said, unsound
+from foregate.app.funnel.today import Today
 from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
 from foregate.cases.funnel import packages
 from foregate.cases.funnel.crossings import crossing_gates
-from foregate.cases.funnel.events import read_events
 from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.funnel.origins import days_of
 from foregate.cases.funnel.settings import FunnelSettings, check_stages
 from foregate.cases.funnel.views import PRODUCTION
 from foregate.cases.funnel.work import Work
-from foregate.core.errors import ConfigurationError
+from foregate.core.errors import ConfigurationError, DataError
 from foregate.lifecycle.alerts import rules_of
 from foregate.lifecycle.store import holder_name
 from foregate.lifecycle.walk import Step, Watch, walk
@@ -25,6 +26,7 @@ from foregate.warehouse.sources import view_name
 
 if TYPE_CHECKING:
     from foregate.app.funnel.service import FunnelService
+    from foregate.app.issued import Issued
     from foregate.cases.funnel.packages import Package
     from foregate.core.evidence import Evidence
     from foregate.core.folds import VersionState
@@ -41,6 +43,7 @@ class Funnel(App):
     """The funnel forecast of a project."""
 
     model, view = MODEL, PRODUCTION
+    forecasts = True
     telling = ("issued_bias", "issued_loss_ratio", "issued_coverage_95", "days_since_issue")
 
     @property
@@ -103,11 +106,18 @@ class Funnel(App):
         return on
 
     def check(self, as_of: date | None = None) -> Checked:
-        """Return the stages and series after everything a run would need has been checked, without running it."""
+        """Return the stages and series after everything a run would need has been checked, without running it.
+
+        Raises what is wrong with the declarations, and DataError naming what the gates of the events phase block on.
+        """
         on = self.day(as_of)
         with self.warehouse() as engine:
-            work = self.work(engine, on)
-            found = read_events(engine, work.settings, work.sources, on)
+            today = Today(engine, self.work(engine, on))
+            found = today.events(today.work.settings)
+            wrong = unsound(today, today.work.settings, today.work.settings)
+        if wrong:
+            then = f"Mend the data: these gates block `foregate run {MODEL}`, and nobody can accept them."
+            raise DataError(f"events known by {on}", **said(wrong), then=then)
         counts = {name: len(one) for name, one in found.stages.items()}
         told = ", ".join(f"{n:,} {name}" for name, n in counts.items())
         words = f"{told} in {len(found.series)} series of {len(found.segment_names)} segments by {on}"
@@ -115,7 +125,7 @@ class Funnel(App):
 
     def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
         """Return the state of the version these declarations and data make, after walking it through its phases."""
-        from foregate.app.funnel.issuing import remember
+        from foregate.app.issued import remember
 
         on = self.day(as_of)
         with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
@@ -149,6 +159,12 @@ class Funnel(App):
     def package(self, version: str) -> Package:
         """Return a version's package, its bytes checked against the digest the ledger recorded."""
         return packages.read(self.project.path("artifacts") / version, self.package_digest(version))
+
+    def issue(self, as_of: date | None = None) -> list[Issued]:
+        """Return the forecasts issued as of a day, by the version in service and the one tried in its shadow."""
+        from foregate.app.funnel.issuing import issue
+
+        return issue(self, as_of)
 
     def measured(self, version: str, on: date) -> list[Evidence]:
         """Return what the forecasts that were issued have come to by a day."""

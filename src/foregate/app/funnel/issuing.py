@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foregate.app.funnel.soundness import NOT_LOADED, said, unsound
+from foregate.app.funnel.today import Today
+from foregate.app.issued import Issued, events_of, in_trial, record, recorded, refuse_backdated
 from foregate.app.opened import Healthy, schema_of
 from foregate.cases.funnel import issues
-from foregate.cases.funnel.checks import control_findings, source_findings
+from foregate.cases.funnel.checks import control_findings, future_dated
 from foregate.cases.funnel.event_checks import event_findings
 from foregate.cases.funnel.events import Events, read_events
 from foregate.cases.funnel.issues import Issue
-from foregate.cases.funnel.issuing import Staged, readers_of, stage_issue
+from foregate.cases.funnel.issuing import Aims, Staged, Tables, keep, keep_rows, readers_of, stage_tables, tables_of
 from foregate.cases.funnel.lifecycle import MODEL
 from foregate.cases.funnel.outcomes import (
     WATCHED_DAYS,
@@ -25,12 +27,9 @@ from foregate.cases.funnel.outcomes import (
     outcomes,
     simulated_week,
 )
-from foregate.cases.funnel.phases import events as events_phase
-from foregate.core.errors import DataError, NotAllowedError
-from foregate.core.event import Event, Kind
+from foregate.core.errors import NotAllowedError
 from foregate.core.evidence import Evidence, Unit
-from foregate.core.gate import Effect, Result, judge
-from foregate.core.rollout import Rollout, Stage, active
+from foregate.core.rollout import Rollout
 from foregate.lifecycle.store import holder_name
 from foregate.metrics.diebold import relative_loss
 from foregate.metrics.estimate import Estimate, untold
@@ -39,10 +38,8 @@ from foregate.modeling.measured import Measured, digest_of
 if TYPE_CHECKING:
     from foregate.app.funnel.case import Funnel
     from foregate.cases.funnel.packages import Package
-    from foregate.core.folds import VersionState
     from foregate.warehouse.duckdb import DuckDB
 
-NOT_LOADED = ("stale_days", "days_behind")
 WATCHED = (
     "days_behind",
     "missing_months",
@@ -54,24 +51,6 @@ WATCHED = (
 )
 
 
-@dataclass(frozen=True)
-class Issued:
-    """A forecast that was issued, by which version, and whether this call made it or found it."""
-
-    version: str
-    key: str
-    as_of: date
-    repeated: bool
-    shadow: bool = False
-
-
-def remember(app: Funnel, state: VersionState) -> None:
-    """Write to the ledger what the run's last phase issued, once."""
-    found = next((e for e in state.measured() if e.name == "issue_digest"), None)
-    if found is not None:
-        _record(app, state.version, Staged(found.words, found.subject), found.as_of)
-
-
 def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     """Return the forecasts issued as of a day: by the version in service, and by the one that is tried in its shadow.
 
@@ -79,90 +58,74 @@ def issue(app: Funnel, as_of: date | None = None) -> list[Issued]:
     NotAllowedError when nothing is in service, and whatever is wrong with the data; then nothing is issued.
     """
     on = app.day(as_of)
-    version = app.champion()
-    if version is None:
-        raise NotAllowedError(
-            "forecast funnel",
-            found="nothing in service",
-            wanted="a version in service",
-            then="`foregate run funnel`, then `foregate promote funnel`.",
-        )
-    current = active(app.entries())
-    tried = [current.version] if current and current.version != version and current.stage is not Stage.PLANNED else []
+    versions = in_trial(app)
+    refuse_backdated(app, on)
     found = []
-    _refuse_backdated(app, on)
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
-        _refuse_unsound(app, engine, version, on)
-        for each in (version, *tried):
-            staged = stage_today(app, engine, each, on)
-            new = _record(app, each, staged, on)
-            found.append(Issued(each, staged.key, on, not new, each != version))
+        loaded = [app.package(version) for version in versions]
+        today = Today(engine, app.work(engine, on))
+        _refuse_unsound(app, today, loaded[0])
+        for package in loaded:
+            shadow = package.version != versions[0]
+            staged = stage_today(app, today, package, shadow=shadow)
+            new = record(app, package.version, staged.key, staged.digest, on)
+            found.append(Issued(package.version, staged.key, on, not new, shadow))
     return found
 
 
-def _refuse_backdated(app: Funnel, on: date) -> None:
-    """Raise NotAllowedError for a day before the newest issue: readers would be taken back without a word."""
-    told = [str(e.event.detail["as_of"]) for e in app.entries() if e.event.kind is Kind.ISSUED]
-    newest = max(told, default="")
-    if on.isoformat() < newest:
-        raise NotAllowedError(
-            f"forecast of {on}",
-            found=f"a newer one, of {newest}",
-            wanted=f"a day from {newest} on",
-            then="What was issued is in bi.issued_days and bi.issued_by_period; say --as-of a later day.",
-        )
-
-
-def _refuse_unsound(app: Funnel, engine: DuckDB, version: str, on: date) -> None:
+def _refuse_unsound(app: Funnel, today: Today, package: Package) -> None:
     """Raise NotAllowedError naming what is wrong with the data of the day: a forecast of missing days is one of none.
 
     Judged by the gates of the events phase, those that block and those on days that were not loaded.
     """
-    package = app.package(version)
-    work = app.work(engine, on)
-    made = Measured(on, digest_of(*sorted(work.fingerprints.items())))
-    found = list(source_findings(made, engine, package.settings, work.sources))
-    found += event_findings(made, read_events(engine, package.settings, work.sources, on), package.settings)
-    asked = [app.settings.moved(g) for g in events_phase.GATES if g.effect is Effect.BLOCK or g.evidence in NOT_LOADED]
-    wrong = [j for j in judge(asked, found) if j.result not in (Result.PASS, Result.NOT_RUN)]
+    wrong = unsound(today, package.settings, app.settings, NOT_LOADED)
     if wrong:
-        told = "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong)
-        raise NotAllowedError(
-            f"forecast of {on}",
-            found=told,
-            wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
-            then="Bring the data of these days, or say --as-of the day they end; nothing was issued.",
-        )
+        then = "Bring the data of these days, or say --as-of the day they end; nothing was issued."
+        raise NotAllowedError(f"forecast of {today.day}", **said(wrong), then=then)
 
 
-def stage_today(app: Funnel, engine: DuckDB, version: str, on: date) -> Staged:
-    """Return a version's forecast as of a day, made by its package and staged in its schema."""
+def stage_today(app: Funnel, today: Today, package: Package, *, shadow: bool) -> Staged:
+    """Return a version's forecast as of a day, made by its package, written for good and staged in its schema."""
+    told = tables_today(app, today, package)
+    today.engine.use(schema_of(package.version))
+    kept = keep(today.engine, told, app.project.folder, shadow=shadow)
+    stage_tables(today.engine, told)
+    return kept
+
+
+def stage_again(app: Funnel, engine: DuckDB, version: str, on: date) -> None:
+    """Stage the newest issue that the ledger records of a version, read from its files and never forecast anew.
+
+    An issue whose bytes are not those that were written is passed over. Where none is left, the forecast as of `on` is
+    made, written for good and recorded, so that readers see no forecast that the ledger does not name.
+    """
     package = app.package(version)
-    work = app.work(engine, on)
-    events = read_events(engine, package.settings, work.sources, on)
-    readers = readers_of(package, {})
-    before = outcomes(issues_of(app, version, on, damaged=[]), events, package.settings, WATCHED_DAYS)
+    written = issues_of(app, version, app.clock().date(), damaged=[])
+    if not written:
+        staged = stage_today(app, Today(engine, app.work(engine, on)), package, shadow=version != app.champion())
+        record(app, version, staged.key, staged.digest, on)
+        return
+    newest = written[-1]
+    today = Today(engine, app.work(engine, newest.forecast.day))
+    events = today.events(package.settings).of(newest.series)
+    told = tables_of(package, events, newest.forecast, _aims(app, package, events))
     engine.use(schema_of(version))
-    found = package.forecast(events, on)
-    return stage_issue(engine, package, events, found, app.project.folder, aims_of(before, readers, on))
+    named = next(event for event in events_of(app, version) if event.detail["issue"] == newest.key)
+    keep_rows(engine, told, shadow=bool(named.detail.get("shadow", False)))
+    stage_tables(engine, told)
 
 
-def _record(app: Funnel, version: str, staged: Staged, on: date) -> bool:
-    """Write an issue to the ledger unless it is there, and return whether it was new."""
-    detail = {"issue": staged.key, "digest": staged.digest, "as_of": on.isoformat()}
-    for entry in app.entries():
-        event = entry.event
-        if event.kind is Kind.ISSUED and event.version == version and event.detail["issue"] == staged.key:
-            if event.detail["digest"] != staged.digest:
-                raise DataError(
-                    f"issued/{staged.key}",
-                    found="other bytes than were issued",
-                    wanted="the forecast as it was written",
-                    then="An issued forecast is never changed: restore the folder `issued` from a backup.",
-                )
-            return False
-    app.ledger.add(Event(Kind.ISSUED, app.clock(), MODEL, version, app.actor, detail=detail))
-    return True
+def tables_today(app: Funnel, today: Today, package: Package) -> Tables:
+    """Return a version's forecast as of a day, as readers would be shown it; nothing is written."""
+    events = today.events(package.settings)
+    return tables_of(package, events, package.forecast(events, today.day), _aims(app, package, events))
+
+
+def _aims(app: Funnel, package: Package, events: Events) -> Aims:
+    """Return how far what the version issued has moved its intervals, by what is known of the events."""
+    before = issues_of(app, package.version, events.as_of, damaged=[])
+    matured = outcomes(before, events, package.settings, WATCHED_DAYS)
+    return aims_of(matured, readers_of(package, {}), events.as_of)
 
 
 def issues_of(
@@ -172,35 +135,7 @@ def issues_of(
 
     Raises DataError for an issue that is not as it was written; given `damaged`, it is left out and named there.
     """
-    told: dict[str, Event] = {}
-    for entry in app.entries():
-        event = entry.event
-        if event.kind is Kind.ISSUED and event.version == version:
-            told[str(event.detail["as_of"])] = event
-    found = []
-    for day in sorted(told):
-        if date.fromisoformat(day) > until or (since is not None and date.fromisoformat(day) < since):
-            continue
-        try:
-            found.append(_read(app, told[day]))
-        except DataError as error:
-            if damaged is None:
-                raise
-            damaged.append(str(error))
-    return found
-
-
-def _read(app: Funnel, event: Event) -> Issue:
-    key = str(event.detail["issue"])
-    try:
-        return issues.read(app.project.folder, key, str(event.detail["digest"]))
-    except DataError as error:
-        raise DataError(
-            f"issued/{key}",
-            found=error.found,
-            wanted="the forecast as it was issued",
-            then="Restore the folder `issued` from a backup: what was issued is evidence.",
-        ) from error
+    return recorded(app, version, until, since, damaged, read=issues.read)
 
 
 def measured(app: Funnel, version: str, on: date) -> list[Evidence]:
@@ -234,13 +169,17 @@ def _age(made: Measured, written: Sequence[Issue], on: date) -> Evidence:
 
 
 def compared_issues(app: Funnel, rollout: Rollout, as_of: date) -> Sequence[Evidence]:
-    """Return `field_loss_ratio`: challenger's loss over champion's, on issues of the same days since then."""
+    """Return `field_loss_ratio`: challenger's loss over champion's, on issues of the same days since it began.
+
+    With it `future_labels`: the events known by then that are dated after the day since which they are known.
+    """
     assert rollout.champion is not None, "a rollout without a champion has no field"
     since = rollout.started_at.date()
+    made = Measured(as_of, digest_of(rollout.version, rollout.champion, as_of))
     with app.warehouse() as engine:
         work = app.work(engine, as_of)
         events = read_events(engine, work.settings, work.sources, as_of)
-    made = Measured(as_of, digest_of(rollout.version, rollout.champion, as_of))
+        late = list(future_dated(made, engine, work.settings, work.sources))
     sides = [
         {
             o.issue.forecast.day: o
@@ -249,9 +188,8 @@ def compared_issues(app: Funnel, rollout: Rollout, as_of: date) -> Sequence[Evid
         for v in (rollout.version, rollout.champion)
     ]
     both = sorted(set(sides[0]) & set(sides[1]))
-    newest = max((int(one.day.max()) for one in events.stages.values() if len(one)), default=0)
-    late = newest > (as_of - date(1970, 1, 1)).days
-    found = [made.count("future_labels", int(late), len(both))]
+    words = "; ".join(f"{one.subject}: {one.words}" for one in late if one.words)
+    found = [made.count("future_labels", sum(one.value for one in late), sum(one.rows for one in late), words=words)]
     for stage in work.settings.stages:
         ours, theirs = (np.array([side[day].loss(stage) for day in both]) for side in sides)
         ratio: Estimate = relative_loss(ours, theirs, 1) if len(both) and theirs.sum() else untold(0, np.inf, 0, 0.95)

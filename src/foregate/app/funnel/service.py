@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from foregate.app.funnel.issuing import compared_issues, stage_today
+from foregate.app.funnel.issuing import compared_issues, stage_again, tables_today
+from foregate.app.funnel.today import Today
 from foregate.app.readers import CaseService
+from foregate.cases.funnel.issuing import stage_tables
 from foregate.cases.funnel.views import BI, PERIODS, PRODUCTION, day_columns, views
 from foregate.cases.funnel.work import DAYS
 from foregate.core.event import Entry
@@ -18,6 +21,7 @@ from foregate.modeling.measured import Measured, digest_of
 
 if TYPE_CHECKING:
     from foregate.app.funnel.case import Funnel
+    from foregate.warehouse.duckdb import DuckDB
 
 
 class FunnelService(CaseService):
@@ -42,9 +46,9 @@ class FunnelService(CaseService):
                     engine.view(name, text)
 
     def restage(self, version: str) -> None:
-        """Make today's forecast again with the version's package."""
+        """Stage the newest issue of the version again; where there is none, issue the day's forecast."""
         with self.patiently() as engine:
-            stage_today(self.app, engine, version, self.as_of)
+            stage_again(self.app, engine, version, self.as_of)
 
     def decidable(self, version: str, champion: str | None, plan: Plan) -> tuple[Evidence, str]:
         """Return `undecided_days`: by how many days the plan's shadow is shorter than a verdict takes.
@@ -64,12 +68,11 @@ class FunnelService(CaseService):
         return made.count("undecided_days", max(0, needed - window), len(ratios), words=words), plan.criterion
 
     def parity(self, rollout: Rollout) -> Sequence[Evidence]:
-        """Return rows, columns, holes and totals of today's forecast against the champion's."""
-        assert rollout.champion is not None, "a rollout without a champion has no shadow"
-        with self.patiently() as engine:
-            for version in (rollout.version, rollout.champion):
-                stage_today(self.app, engine, version, self.as_of)
-            ours, theirs = (self.staged(v) for v in (rollout.version, rollout.champion))
+        """Return rows, columns, holes and totals of the day's forecast against the champion's; nothing is left behind.
+
+        Both are made anew and staged apart: what the versions serve and what was issued stay as they are.
+        """
+        with self.patiently() as engine, self._apart(engine, rollout) as (ours, theirs):
             made = Measured(self.as_of, engine.fingerprint(ours))
             mine, others = engine.columns(ours), engine.columns(theirs)
             keys = "select unit_id, date, time_period_type from"
@@ -89,6 +92,23 @@ class FunnelService(CaseService):
                 words = f"{rows[0][0]:,.1f} against {rows[1][0]:,.1f} in {self.app.settings.horizon_days} days"
                 yielded.append(made.count("parity_total_ratio", round(ratio, 3), 1, stage, words))
             return yielded
+
+    @contextmanager
+    def _apart(self, engine: DuckDB, rollout: Rollout) -> Iterator[tuple[str, str]]:
+        """Yield the tables of the challenger's and the champion's forecast of the day, in schemas that go after it."""
+        assert rollout.champion is not None, "a rollout without a champion has no shadow"
+        today = Today(engine, self.app.work(engine, self.as_of))
+        ours, theirs = (f"shadow_{rollout.began}_{side}" for side in ("challenger", "champion"))
+        try:
+            for schema, version in ((ours, rollout.version), (theirs, rollout.champion)):
+                told = tables_today(self.app, today, self.app.package(version))
+                engine.use(schema)
+                stage_tables(engine, told)
+            yield f"{ours}.{self.table}", f"{theirs}.{self.table}"
+        finally:
+            engine.use("main")
+            for schema in (ours, theirs):
+                engine.drop_schema(schema)
 
     def field(self, rollout: Rollout) -> Sequence[Evidence]:
         """Return how the issues of both versions since the rollout began have come true."""

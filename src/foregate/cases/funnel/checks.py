@@ -38,14 +38,26 @@ def source_findings(
     `zero_series`: series of which no row ever entered a stage, though by the rate of all seven or more would have. Each
     is an exact number on the rows it was counted on, with the stage as its subject; the words give an example.
     """
+    late = future_dated(made, warehouse, settings, sources)
     for name in settings.stages:
         rows = _whole(warehouse, entered(name, settings, sources, made.as_of, exp.Count(this=exp.Star())))
         yield _duplicates(made, warehouse, settings, sources, name, rows)
         yield _missing_ids(made, warehouse, settings, sources, name, rows)
         yield _undated(made, warehouse, settings, sources, name)
-        yield _future_dated(made, warehouse, settings, sources, name)
+        yield next(late)
         yield _unmapped(made, warehouse, settings, sources, name, rows)
     yield _zero_series(made, warehouse, settings, sources)
+
+
+def future_dated(
+    made: Measured, warehouse: Warehouse, settings: FunnelSettings, sources: Sources
+) -> Iterator[Evidence]:
+    """Yield `future_dated` of each stage, in their order: events dated after the day since which they are known.
+
+    An exact number on the rows that are known on `made.as_of`; 0 on no rows where no column of its own says since when.
+    """
+    for name in settings.stages:
+        yield _future_dated(made, warehouse, settings, sources, name)
 
 
 def control_findings(

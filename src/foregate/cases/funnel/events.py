@@ -139,6 +139,28 @@ class Events:
         rows = {name: one.where((one.day <= until) & (one.known <= until)) for name, one in self.rows.items()}
         return replace(self, as_of=day, rows=rows, stages={name: one.once() for name, one in rows.items()})
 
+    def of(self, series: Sequence[Series]) -> Events:
+        """Return the events of these series, in this order, as an issue had them; events of others are left out.
+
+        A series without events here has none.
+        """
+        if tuple(series) == self.series:
+            return self
+        wanted = {(one.channel, one.source): place for place, one in enumerate(series)}
+        place = np.array([wanted.get((one.channel, one.source), -1) for one in self.series], dtype=np.int64)
+        kept = {name: one.where(place[one.series] >= 0) for name, one in self.rows.items()}
+        rows = {name: replace(one, series=place[one.series]) for name, one in kept.items()}
+        there = dict.fromkeys((*self.segment_names, *(one.segment for one in series)))
+        names = tuple(name for name in there if any(one.segment == name for one in series))
+        return replace(
+            self,
+            series=tuple(series),
+            segments=np.array([names.index(one.segment) for one in series], dtype=np.int64),
+            segment_names=names,
+            rows=rows,
+            stages={name: one.once() for name, one in rows.items()},
+        )
+
     def cohorts(self, upstream: str, downstream: str, last: date | None = None) -> Cohorts:
         """Return everybody who entered a stage up to the day `last`, and when they reached another.
 

@@ -14,10 +14,9 @@ import pyarrow.parquet as pq
 
 from foregate.cases.funnel.events import Series
 from foregate.cases.funnel.forecasting import Forecast
-from foregate.modeling import artifacts
+from foregate.modeling import artifacts, issued
 from foregate.modeling.measured import digest_of
 
-FOLDER = "issued"
 PATHS, ABOUT = "paths.parquet", "about.json"
 _MOST = np.iinfo(np.int16).max
 
@@ -38,7 +37,10 @@ class Issue:
 
 
 def write(issue: Issue, folder: Path) -> str:
-    """Return the digest of an issue's folder, written whole or not at all; one that is there already is kept."""
+    """Return the digest of an issue's folder, written whole or not at all; the same issue there already is kept.
+
+    Raises DataError naming the issue when it is there with other bytes; nothing is changed then.
+    """
     about = {
         "version": issue.version,
         "day": issue.forecast.day.isoformat(),
@@ -48,12 +50,12 @@ def write(issue: Issue, folder: Path) -> str:
         "series": [list(one) for one in issue.series],
     }
     files = {ABOUT: artifacts.to_json(about), PATHS: _bytes_of(issue.forecast)}
-    return artifacts.write(folder / FOLDER / issue.key, files)
+    return issued.write(folder, issue.key, files)
 
 
 def read(folder: Path, key: str, digest: str) -> Issue:
     """Return an issue as it was written; raises DataError when its bytes are not those the ledger recorded."""
-    files = artifacts.read(folder / FOLDER / key, digest)
+    files = issued.read(folder, key, digest)
     about = json.loads(files[ABOUT])
     table = pq.ParquetFile(io.BytesIO(files[PATHS])).read()
     shape = (len(about["series"]), about["horizon"], -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -20,12 +20,15 @@ from foregate.cases.funnel.issues import Issue
 from foregate.cases.funnel.packages import Package
 from foregate.cases.funnel.reading import BOUNDS, Reader, day_rows, level_rows, since_of
 from foregate.cases.funnel.work import DAYS, LEVELS_TABLE
-from foregate.core.evidence import Evidence
+from foregate.core.evidence import Evidence, Unit
 from foregate.core.ports import Warehouse
+from foregate.metrics.estimate import Estimate
+from foregate.metrics.forecast import capture_rate
 from foregate.modeling.measured import Measured
 
 HEARD_DAYS = 28
 ISSUED_DAYS, ISSUED_LEVELS = "issued.funnel_days", "issued.funnel_levels"
+SHADOW = "shadow"
 Aims = Mapping[str, Mapping[tuple[str, str, float], float]]
 
 
@@ -36,27 +39,47 @@ class Staged(NamedTuple):
     digest: str
 
 
-def stage_issue(
-    warehouse: Warehouse, package: Package, events: Events, found: Forecast, folder: Path, aims: Aims
-) -> Staged:
-    """Return the issue once its paths are written for good and its tables staged in the version's schema.
+@dataclass(frozen=True)
+class Tables:
+    """An issue, and the rows readers are shown of it by day and by period, stamped with it; nothing is written yet."""
 
-    The same rows are kept under the issue's name in `issued`, which only grows. `aims` are how far issued forecasts
-    have moved the intervals since, by stage.
-    """
+    issue: Issue
+    days: pa.Table
+    levels: pa.Table
+
+
+def tables_of(package: Package, events: Events, found: Forecast, aims: Aims) -> Tables:
+    """Return a forecast as an issue and its tables; `aims` are how far issued forecasts have moved the intervals."""
     issue = Issue(package.version, events.series, found)
-    digest = issues.write(issue, folder)
     readers = readers_of(package, aims)
     stamp = {"version": package.version, "issue": issue.key, "issued_on": found.day}
-    first = first_shown(events, package)
-    days = _stamped(day_rows(events, found, readers, first), stamp)
+    days = _stamped(day_rows(events, found, readers, first_shown(events, package)), stamp)
     levels = _stamped(level_rows(events, found, readers, since_of(events, found)), stamp)
-    warehouse.load(DAYS, days)
-    warehouse.load(LEVELS_TABLE, levels)
-    ahead = days.filter(pc.greater(days.column("date"), pa.scalar(found.last)))
-    warehouse.append(ISSUED_DAYS, ahead, {"issue": issue.key})
-    warehouse.append(ISSUED_LEVELS, levels, {"issue": issue.key})
-    return Staged(issue.key, digest)
+    return Tables(issue, days, levels)
+
+
+def stage_tables(warehouse: Warehouse, told: Tables) -> None:
+    """Write an issue's tables to the warehouse's schema in use, in place of those that are there."""
+    warehouse.load(DAYS, told.days)
+    warehouse.load(LEVELS_TABLE, told.levels)
+
+
+def keep(warehouse: Warehouse, told: Tables, folder: Path, *, shadow: bool) -> Staged:
+    """Return the issue once its paths are written for good, and its rows kept under its name in `issued`.
+
+    Those tables only grow. `shadow`: its version is not in service. Raises DataError when the issue is there with other
+    bytes; nothing is written then.
+    """
+    digest = issues.write(told.issue, folder)
+    keep_rows(warehouse, told, shadow=shadow)
+    return Staged(told.issue.key, digest)
+
+
+def keep_rows(warehouse: Warehouse, told: Tables, *, shadow: bool) -> None:
+    """Add an issue's rows to the tables of `issued`, unless they are there; `shadow` as for `keep`."""
+    ahead = told.days.filter(pc.greater(told.days.column("date"), pa.scalar(told.issue.forecast.last)))
+    for name, rows in ((ISSUED_DAYS, ahead), (ISSUED_LEVELS, told.levels)):
+        warehouse.append(name, _stamped(rows, {SHADOW: shadow}), {"issue": told.issue.key})
 
 
 def readers_of(package: Package, aims: Aims) -> dict[str, Reader]:
@@ -150,13 +173,19 @@ def _deaf(made: Measured, package: Package, events: Events, found: Forecast) -> 
 
 
 def _breaks(made: Measured, events: Events, package: Package, found: Forecast) -> Iterator[Evidence]:
-    """Yield, by stage, the events a day that are forecast for the next weeks over those of the last ones."""
+    """Yield, by stage, the events a day that are forecast for the next weeks over those of the last ones.
+
+    The interval is that of the mean behind the last count, by chance alone: of few events it is wide, and nothing
+    can be told. No event in them and none forecast is no break: 1, on no rows.
+    """
     days = min(package.settings.score_days, found.horizon)
     known = Known(events, package.settings)
     for stage, paths in found.paths.items():
-        last = int(known.history(stage).counts[:, -2 * days :].sum()) / 2
+        last = int(known.history(stage).counts[:, -2 * days :].sum())
         ahead = float(paths[..., :days].sum(axis=(1, 2)).mean())
-        words = (
-            f"{ahead:,.1f} in {days} days from {found.first}, {last:,.1f} a mean {days} days of the {2 * days} before"
-        )
-        yield made.count("trend_break", ahead / last if last else 1.0, int(last), stage, words)
+        told = f"{ahead:,.1f} in {days} days from {found.first}, {last:,} in the {2 * days} days before"
+        if not last and not ahead:
+            ratio = Estimate(1.0, 1.0, 1.0, 0)
+        else:
+            ratio = capture_rate([2 * ahead], [last], None, made.level)._replace(rows=last)
+        yield made.estimate("trend_break", ratio, Unit.RATIO, stage, told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from foregate.cases.funnel.issuing import ISSUED_DAYS, ISSUED_LEVELS
+from foregate.cases.funnel.issuing import ISSUED_DAYS, ISSUED_LEVELS, SHADOW
 from foregate.cases.funnel.reading import BOUNDS, NOMINAL
 
 PRODUCTION, BI, PERIODS = "bi.production_forecast", "bi.forecast_for_bi", "bi.forecast_by_period"
@@ -38,20 +38,29 @@ def views(stages: Sequence[str]) -> Mapping[str, str]:
     """Return the views by name: for BI, by period, and what was issued.
 
     A value is the actual where the day is complete, else the forecast; to-date columns sum values from the first of the
-    month or quarter. What is not there is NULL in every one of them.
+    month or quarter. What is not there is NULL in every one of them. `shadow` of what was issued is true where the
+    version was not in service when it issued.
     """
     own = ", ".join(part for stage in stages for part in _of_stage(stage))
     windows = (
         "month_to as (partition by unit_id, date_trunc('month', date) order by date), "
         "quarter_to as (partition by unit_id, date_trunc('quarter', date) order by date)"
     )
+    issues = f"(select distinct issue from {PRODUCTION})"  # noqa: S608 - our own name
+    told = f"* replace (coalesce({SHADOW}, false) as {SHADOW})"
     kind = "case when time_period_type = 'ACTUAL' then 'actual' else 'forecast' end as data_type"
     return {
         BI: f"select *, {CALENDAR}, {kind}, {own} from {PRODUCTION} window {windows}",  # noqa: S608 - our own names
-        PERIODS: f"select * from {ISSUED_LEVELS} where issue in (select distinct issue from {PRODUCTION})",  # noqa: S608
-        "bi.issued_days": f"select * from {ISSUED_DAYS}",  # noqa: S608
-        "bi.issued_by_period": f"select * from {ISSUED_LEVELS}",  # noqa: S608
+        PERIODS: f"{_issued(ISSUED_LEVELS, f'* exclude ({SHADOW})')} where issue in {issues}",
+        "bi.issued_days": _issued(ISSUED_DAYS, told),
+        "bi.issued_by_period": _issued(ISSUED_LEVELS, told),
     }
+
+
+def _issued(table: str, columns: str) -> str:
+    """Return the columns of a table of issues; rows of before there was a column `shadow` have none in it."""
+    every = f"select * from {table} union all by name select null::boolean as {SHADOW} where false"  # noqa: S608
+    return f"select {columns} from ({every})"  # noqa: S608 - our own names
 
 
 def _of_stage(stage: str) -> list[str]:

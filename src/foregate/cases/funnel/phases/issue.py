@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from foregate.cases.funnel import packages
-from foregate.cases.funnel.issuing import forecast_findings, stage_issue
+from foregate.cases.funnel.issuing import forecast_findings, keep, stage_tables, tables_of
 from foregate.cases.funnel.work import Work
 from foregate.core.evidence import Evidence
 from foregate.core.gate import Effect, Gate
@@ -41,7 +41,10 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     """Yield the checks of the staged tables, made by the package as it was written."""
     package = packages.read(work.artifacts / run.version, work.digest)
     found = package.forecast(work.events, run.as_of)
-    staged = stage_issue(run.warehouse, package, work.events, found, work.folder, {})
-    made = Measured(run.as_of, staged.digest[:12])
-    yield made.count("issue_digest", 1, 1, staged.digest, staged.key)
+    told = tables_of(package, work.events, found, {})
+    served = work.champion()
+    kept = keep(run.warehouse, told, work.folder, shadow=served is None or served.version != run.version)
+    stage_tables(run.warehouse, told)
+    made = Measured(run.as_of, kept.digest[:12])
+    yield made.count("issue_digest", 1, 1, kept.digest, kept.key)
     yield from forecast_findings(made, run.warehouse, package, work.events, found)

@@ -19,7 +19,6 @@ DOES = "Fits the rate and the delay from each stage to the next; young cohorts a
 RECENT_DAYS = 60
 GATES = (
     Gate("conversions", at_least=50, effect=Effect.SIGN_OFF, why="a delay fitted on fewer conversions is a guess"),
-    Gate("conversion_rate", at_least=0, effect=Effect.INFORM, why="the matured rate, with its interval"),
     Gate("mature_days", at_most=365, effect=Effect.INFORM, why="a rate whose cohorts take longer is known a year late"),
 )
 
