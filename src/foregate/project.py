@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foregate.cases.funnel.settings import FunnelSettings
 from foregate.cases.leads.settings import LeadsSettings
+from foregate.cases.prices.settings import PricesSettings
 from foregate.core.errors import ConfigurationError
 from foregate.lifecycle.alerts import AlertSettings
 from foregate.lifecycle.plan import RolloutSettings
@@ -72,6 +73,7 @@ class Declared(BaseModel):
     features: dict[str, FeatureSettings] = Field(default_factory=dict)
     leads: LeadsSettings | None = None
     funnel: FunnelSettings | None = None
+    prices: PricesSettings | None = None
     rollout: RolloutSettings = RolloutSettings()
     alerts: AlertSettings = AlertSettings()
 

@@ -12,7 +12,11 @@ from foregate.project import Project
 if TYPE_CHECKING:
     from foregate.app.opened import App
 
-CASES = {"leads": ("foregate.app.leads", "Leads"), "funnel": ("foregate.app.funnel", "Funnel")}
+CASES = {
+    "leads": ("foregate.app.leads", "Leads"),
+    "funnel": ("foregate.app.funnel", "Funnel"),
+    "prices": ("foregate.app.prices", "Prices"),
+}
 
 
 class Chosen(NamedTuple):

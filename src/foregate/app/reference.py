@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from foregate.cases.funnel import crossings as funnel_crossings
 from foregate.cases.funnel.lifecycle import PHASES as FUNNEL_PHASES
 from foregate.cases.funnel.settings import FunnelSettings
 from foregate.cases.funnel.settings import Stage as FunnelStage
@@ -21,10 +20,14 @@ from foregate.cases.leads.settings import (
     Selection,
 )
 from foregate.cases.leads.tiers import Exclusion, Facts, Standard, Tier
+from foregate.cases.prices.lifecycle import PHASES as PRICES_PHASES
+from foregate.cases.prices.settings import Exogenous, PricesSettings, Series
 from foregate.core.rollout import Plan
 from foregate.lifecycle.alerts import AlertSettings, RuleSettings, SinkSettings, rules_of
-from foregate.lifecycle.crossings import DOES, PARITY, VERDICT
+from foregate.lifecycle.crossings import DOES
 from foregate.lifecycle.crossings import gates as rollout_gates
+from foregate.lifecycle.forecast_crossings import DOES as FORECAST_DOES
+from foregate.lifecycle.forecast_crossings import crossing_gates
 from foregate.lifecycle.plan import RolloutSettings, StepSettings
 from foregate.lifecycle.walk import POLICY
 from foregate.modeling.boosted import TreeSettings
@@ -68,9 +71,12 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("[leads.list]", ListSettings),
     ("[funnel]", FunnelSettings),
     ("[funnel.stages.NAME]", FunnelStage),
-    ("[rollout], [funnel.rollout]", RolloutSettings),
+    ("[prices]", PricesSettings),
+    ("[prices.series.NAME]", Series),
+    ("[prices.exogenous.NAME]", Exogenous),
+    ("[rollout], [funnel.rollout], [prices.rollout]", RolloutSettings),
     ("[[rollout.step]]", StepSettings),
-    ("[alerts], [funnel.alerts]", AlertSettings),
+    ("[alerts], [funnel.alerts], [prices.alerts]", AlertSettings),
     ("[[alerts.rule]]", RuleSettings),
     ("[[alerts.sink]]", SinkSettings),
     ("tiers.toml [[tier]]", Tier),
@@ -80,28 +86,24 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
 ]
 
 
-_FUNNEL_DOES = {
-    PARITY: "In shadow: the challenger's forecast beside the champion's, same series, same days.",
-    VERDICT: "Before full traffic: what both versions issued on the same days against what came.",
-}
-
-
 def pages(command: Any) -> dict[str, str]:
     """Return the reference pages by file name; `command` is the program's root click command."""
     gates = {name: (module.DOES, module.GATES) for name, module in PHASES.items()}
     first = next(iter(gates))
     gates[first] = (gates[first][0], (*gates[first][1], POLICY))
     gates |= {f"funnel: {name}": (module.DOES, module.GATES) for name, module in FUNNEL_PHASES.items()}
+    gates |= {f"prices: {name}": (module.DOES, module.GATES) for name, module in PRICES_PHASES.items()}
     gates |= {f"rollout: {name}": (DOES[name], asked) for name, asked in rollout_gates(Plan()).items()}
-    own = funnel_crossings.crossing_gates(Plan())
-    gates |= {f"rollout of a funnel: {name}": (_FUNNEL_DOES[name], own[name]) for name in _FUNNEL_DOES}
+    own = crossing_gates(Plan())
+    gates |= {f"rollout of a forecast: {name}": (does, own[name]) for name, does in FORECAST_DOES.items()}
     tables = [(name, _about(model), model.model_json_schema()) for name, model in _TABLES]
     return {
         "gates.md": gates_page(gates),
         "project.md": settings_page(PROJECT_HEAD, tables),
         "alerts.md": alerts_page(
             {name: rules_of(AlertSettings(rules=name)) for name in ("shipped", "seeds")}
-            | {"funnel": rules_of(AlertSettings(), model="funnel")}
+            | {case: rules_of(AlertSettings(), model=case) for case in ("funnel", "prices")}
+            | {"prices, seeds": rules_of(AlertSettings(rules="seeds"), model="prices")}
         ),
         "commands.md": commands_page(COMMANDS_HEAD, _verbs(command, "foregate")),
     }

@@ -11,6 +11,7 @@ from foregate.cases.leads.world import DEMO, SEEDS, Scale, Trap, generate
 from foregate.core.errors import ConfigurationError
 from foregate.project import FILE
 
+_FRESH = {"leads": "fresh_project", "funnel": "project", "prices": "project"}
 SCALES: dict[str, Scale] = {"demo": DEMO, "seeds": SEEDS}
 
 
@@ -31,18 +32,28 @@ def lay_funnel(folder: Path) -> None:
     _lay("project", folder, "funnel")
 
 
+def lay_prices(folder: Path) -> None:
+    """Write the project files of the prices' demo to a folder; whoever lays it writes the data."""
+    _lay("project", folder, "prices")
+
+
 def lay_half_year(folder: Path) -> None:
     """Write the project files of the half year's demo to an empty folder; its world writes the data day by day."""
     _lay("rollout_project", folder)
 
 
-def lay_project(folder: Path) -> list[Path]:
-    """Return the files of a fresh project written to a folder; raises ConfigurationError where one is already."""
+def lay_project(folder: Path, case: str = "leads") -> list[Path]:
+    """Return the files of a fresh project of a case written to a folder.
+
+    Raises ConfigurationError where a project is already, and for a case that is none.
+    """
+    if case not in _FRESH:
+        raise ConfigurationError("--case", found=repr(case), wanted=f"one of {', '.join(_FRESH)}", then="Correct it.")
     if (folder / FILE).exists():
         raise ConfigurationError(
             str(folder / FILE), found="a project", wanted="a folder without one", then="Choose another folder."
         )
-    _lay("fresh_project", folder)
+    _lay(_FRESH[case], folder, case)
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 

@@ -9,15 +9,21 @@ import typer
 
 from foregate.cli.root import Cases, Day, Json, cli, console_of, data_by_case, day_of, every_app, leads_of, say
 
+_DATA = {"leads": "leads", "funnel": "tables of stages", "prices": "prices"}
+
 
 @cli.command()
-def init(folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path()) -> None:
-    """Write a fresh project: foregate.toml, tiers.toml, features/."""
+def init(
+    folder: Annotated[Path, typer.Argument(help="An empty folder.")] = Path(),
+    case: Annotated[str, typer.Option("--case", help="What for: leads, funnel or prices.")] = "leads",
+) -> None:
+    """Write a fresh project: foregate.toml, and for leads tiers.toml and features/."""
     from foregate.app.starting import lay_project
 
-    for path in lay_project(folder):
+    for path in lay_project(folder, case):
         typer.echo(path)
-    say(f"next: put your leads in {folder / 'data'}, edit {folder / 'foregate.toml'}, then foregate -C {folder} check")
+    data_folder, file = folder / "data", folder / "foregate.toml"
+    say(f"next: put your {_DATA[case]} in {data_folder}, edit {file}, then foregate -C {folder} check")
 
 
 @cli.command()
@@ -67,7 +73,10 @@ def demo(
 
         code = play(folder, scale, trap, seed, signal=signal, console=console)
         if trap is None and signal and scale == "demo":
+            from foregate.app.prices.demo import play as play_prices
+
             code = max(code, play_funnel(folder / "funnel", seed, console))
+            code = max(code, play_prices(folder / "prices", seed, console))
     if picture is not None:
         from foregate.report.picture import svg
 

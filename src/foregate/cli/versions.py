@@ -209,12 +209,12 @@ def show(
     if as_json:
         data(_version_data(state))
         return
-    from foregate.cli.forecasts import show_funnel
+    from foregate.cli.forecasts import show_funnel, show_prices
     from foregate.report.terminal import gates_table
 
-    if app.model == "funnel" and phase is None and not everything:
-        funnel: Any = app
-        show_funnel(funnel, state, picture)
+    told: dict[str, Any] = {"funnel": show_funnel, "prices": show_prices}
+    if app.model in told and phase is None and not everything:
+        told[app.model](app, state, picture)
     else:
         console_of().print(gates_table(state, phase, everything=everything))
     _show_summary(state)

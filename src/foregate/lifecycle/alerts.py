@@ -45,6 +45,8 @@ RULE_FILES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("leads", "shipped"): ("shipped.toml",),
     ("leads", "seeds"): ("seeds.toml",),
     ("funnel", "shipped"): ("funnel.toml",),
+    ("prices", "shipped"): ("prices.toml",),
+    ("prices", "seeds"): ("seeds_prices.toml",),
 }
 _DAYS_A_YEAR = 365.25
 _Number = Annotated[float | None, Field(strict=True)]

@@ -58,3 +58,18 @@ class RolloutSettings(BaseModel):
         """Return the plan as the ledger keeps it."""
         steps = tuple(Step(step.share, step.days) for step in self.step)
         return Plan(steps, **self.model_dump(exclude={"step"}))
+
+
+class ForecastRollout(RolloutSettings):
+    """The rollout plan of a forecast: every key of [rollout]; without steps of its own a shadow of 28 days.
+
+    A forecast has nobody to split: steps have share 0.
+    """
+
+    step: tuple[StepSettings, ...] = (StepSettings(share=0.0, days=28),)
+
+    @model_validator(mode="after")
+    def _nobody_is_split(self) -> Self:
+        if any(step.share for step in self.step):
+            raise ValueError("a forecast has nobody to split: say steps of share 0, its shadow, or step = []")
+        return self

@@ -74,6 +74,17 @@ _RULE_SETS = {
     "`foregate alerts budget` before you believe them.",
     "funnel": "In force for `[funnel]` unless `[funnel.alerts] rules` says otherwise. `surprise` counts standard "
     "deviations of the issued paths: a week of a stage, or of one of its channels.",
+    "prices": "In force for `[prices]` unless `[prices.alerts] rules` says otherwise. `surprise` counts standard "
+    "deviations of the return over the horizon.",
+    "prices, seeds": 'With `[prices.alerts] rules = "seeds"`: percentage errors of a day and a week, by the point. '
+    "`foregate alerts budget prices` counts their false alarms beside those of the shipped ones.",
+}
+
+
+_HEADS = {
+    "funnel": "## The funnel's rules",
+    "prices": "## The rules of prices",
+    "prices, seeds": "## The seed's rules of prices",
 }
 
 
@@ -81,7 +92,7 @@ def alerts_page(rules: Mapping[str, Sequence[Rule]]) -> str:
     """Return the page of the monitor and of every rule that comes with the program, set by set."""
     lines = [ALERTS_HEAD]
     for name, about in _RULE_SETS.items():
-        head = "## The funnel's rules" if name == "funnel" else f'## `rules = "{name}"`'
+        head = _HEADS.get(name, f'## `rules = "{name}"`')
         lines += [head, "", about, "", "| rule | severity | alerts when | then | why |"]
         lines += ["|---|---|---|---|---|"]
         lines += [

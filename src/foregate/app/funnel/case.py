@@ -10,7 +10,6 @@ from foregate.app.funnel.soundness import said, unsound
 from foregate.app.funnel.today import Today
 from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
 from foregate.cases.funnel import packages
-from foregate.cases.funnel.crossings import crossing_gates
 from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.funnel.origins import days_of
 from foregate.cases.funnel.settings import FunnelSettings, check_stages
@@ -18,6 +17,7 @@ from foregate.cases.funnel.views import PRODUCTION
 from foregate.cases.funnel.work import Work
 from foregate.core.errors import ConfigurationError, DataError
 from foregate.lifecycle.alerts import rules_of
+from foregate.lifecycle.forecast_crossings import crossing_gates
 from foregate.lifecycle.store import holder_name
 from foregate.lifecycle.walk import Step, Watch, walk
 from foregate.modeling.measured import digest_of

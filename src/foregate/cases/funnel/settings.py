@@ -14,7 +14,7 @@ from foregate.core.errors import ConfigurationError, DataError
 from foregate.core.gate import Gate
 from foregate.lifecycle.alerts import AlertSettings
 from foregate.lifecycle.moved import GateMove, moved
-from foregate.lifecycle.plan import RolloutSettings, StepSettings
+from foregate.lifecycle.plan import ForecastRollout
 from foregate.warehouse.sources import MEASURED, Source
 
 # Fewer past forecasts tell no candidate from another (Diebold-Mariano).
@@ -59,21 +59,6 @@ class Stage(_Settings):
         return {key: str(getattr(self, key)) for key in keys if getattr(self, key) is not None}
 
 
-class FunnelRollout(RolloutSettings):
-    """The rollout plan of a forecast: every key of [rollout]; without steps of its own a shadow of 28 days.
-
-    A forecast has nobody to split: steps have share 0.
-    """
-
-    step: tuple[StepSettings, ...] = (StepSettings(share=0.0, days=28),)
-
-    @model_validator(mode="after")
-    def _nobody_is_split(self) -> Self:
-        if any(step.share for step in self.step):
-            raise ValueError("a forecast has nobody to split: say steps of share 0, its shadow, or step = []")
-        return self
-
-
 class FunnelSettings(_Settings):
     """One funnel: how many events each stage will see, by channel and source.
 
@@ -104,7 +89,7 @@ class FunnelSettings(_Settings):
     candidates: tuple[str, ...] = ()
     gates: dict[str, GateMove] = Field(default_factory=dict)
     alerts: AlertSettings = AlertSettings()
-    rollout: FunnelRollout = FunnelRollout()
+    rollout: ForecastRollout = ForecastRollout()
 
     @field_validator("min_origins")
     @classmethod

@@ -9,6 +9,11 @@ from foregate.core.rollout import Plan
 from foregate.lifecycle.crossings import GUARD, PARITY, VERDICT
 from foregate.lifecycle.crossings import gates as common
 
+DOES = {
+    PARITY: "In shadow: the challenger's forecast beside the champion's, same series, same days.",
+    VERDICT: "Before full traffic: what both versions issued on the same days against what came.",
+}
+
 
 def crossing_gates(plan: Plan, criterion: str = "") -> Mapping[str, tuple[Gate, ...]]:
     """Return the gates of every step of a plan, by phase; those of packages, probe and bake are every case's."""

@@ -1,0 +1,179 @@
+"""Prices, opened: what their run needs, how a version is walked, what it issues, what the monitor measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from foregate.app.issued import remember
+from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
+from foregate.cases.prices import packages
+from foregate.cases.prices.lifecycle import MODEL, check_names, lifecycle
+from foregate.cases.prices.settings import PricesSettings, check_series
+from foregate.cases.prices.views import PRODUCTION
+from foregate.cases.prices.work import Work
+from foregate.core.errors import ConfigurationError
+from foregate.lifecycle.alerts import rules_of
+from foregate.lifecycle.forecast_crossings import crossing_gates
+from foregate.lifecycle.store import holder_name
+from foregate.lifecycle.walk import Step, Watch, walk
+from foregate.modeling.measured import digest_of
+from foregate.warehouse.binding import bind, unstable
+from foregate.warehouse.sources import view_name
+
+if TYPE_CHECKING:
+    from foregate.app.issued import Issued
+    from foregate.app.prices.service import PricesService
+    from foregate.cases.prices.packages import Package
+    from foregate.core.evidence import Evidence
+    from foregate.core.folds import VersionState
+    from foregate.core.gate import Gate
+    from foregate.core.rollout import Plan
+    from foregate.core.rule import Rule
+    from foregate.lifecycle.alerts import AlertSettings
+    from foregate.warehouse.duckdb import DuckDB
+
+POLICY_KEYS = {"gates", "rollout", "alerts"}
+
+
+class Prices(App):
+    """The price forecast of a project."""
+
+    model, view = MODEL, PRODUCTION
+    forecasts = True
+    telling = ("issued_mae_ratio", "issued_coverage_95", "days_since_issue")
+
+    @property
+    def settings(self) -> PricesSettings:
+        """The project's prices."""
+        found = self.project.declared.prices
+        if found is None:
+            raise ConfigurationError(
+                str(self.project.file), found="no [prices]", wanted="a case to run", then="Declare it."
+            )
+        return found
+
+    @property
+    def alerts(self) -> AlertSettings:
+        """The alert settings of prices."""
+        return self.settings.alerts
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the alert rules in force."""
+        return rules_of(self.alerts, str(self.project.file), MODEL)
+
+    def plan(self) -> Plan:
+        """Return the rollout plan as the file declares it today."""
+        return self.settings.rollout.plan()
+
+    def crossing_gates(self, plan: Plan, criterion: str = "") -> Mapping[str, tuple[Gate, ...]]:
+        """Return the gates of every step of a plan, by phase: forecasts have no arms, but issues of the same days."""
+        return crossing_gates(plan, criterion)
+
+    def service(self, as_of: date | None = None) -> PricesService:
+        """Return what a rollout moves, its evidence from issued forecasts read as of a day, else today."""
+        from foregate.app.prices.service import PricesService
+
+        return PricesService(self, as_of)
+
+    def work(self, engine: DuckDB, as_of: date) -> Work:
+        """Return a run's declarations with the sources readable; raises what is wrong with them."""
+        settings, declared = self.settings, self.project.declared
+        check_names(settings)
+        named = {one.source for one in settings.series.values()} | {one.source for one in settings.exogenous.values()}
+        sources = {name: source for name, source in declared.sources.items() if name in named}
+        there = bind(engine, sources, self.project.folder)
+        check_series(settings, sources, there, str(self.project.file))
+        return Work(
+            settings=settings,
+            sources=sources,
+            columns=there,
+            folder=self.project.folder,
+            fingerprints={name: engine.fingerprint(view_name(name)) for name in sources},
+            as_of=as_of,
+            seed=declared.seed,
+        )
+
+    def day(self, as_of: date | None) -> date:
+        """Return the day whose knowledge counts: the one given, else the file's; ConfigurationError for one to come."""
+        on, today = self.project.day(as_of), self.clock().date()
+        if on > today:
+            then = "Nothing is known of a day to come: leave it out, or correct it."
+            raise ConfigurationError("as_of", found=str(on), wanted=f"a day up to {today}", then=then)
+        return on
+
+    def check(self, as_of: date | None = None) -> Checked:
+        """Return the series and their days after everything a run would need has been checked, without running it.
+
+        Raises DataError for data that the run would stop at.
+        """
+        from foregate.app.prices.issuing import market_of, refuse_unsound
+
+        on = self.day(as_of)
+        with self.warehouse() as engine:
+            work = market_of(self, engine, on)
+            refuse_unsound(self, work, f"prices as of {on}")
+        told = [
+            f"{name}: {len(one):,} days to {one.days[-1]}, {one.price[-1]:,.2f} {work.settings.series[name].unit}"
+            for name, one in work.market.quotes.items()
+        ]
+        days = {name: len(one) for name, one in work.market.quotes.items()}
+        return Checked("; ".join(told), {"days": days, "exogenous": list(work.market.exogenous)})
+
+    def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
+        """Return the state of the version these declarations and data make, after walking it through its phases."""
+        on = self.day(as_of)
+        with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
+            watch(Step("sources", "Reads the prices' sources and takes their fingerprints."))
+            with self.remember_failure():
+                work = self.work(engine, on)
+                work.unstable = unstable(engine, work.sources, self.project.folder)
+            version = self._version_of(work)
+            engine.use(schema_of(version))
+            work.champion = self._in_service
+            work.window = f"the last {work.settings.test_days} trading days to {on}"
+            detail = {"inputs": dict(work.fingerprints), "code": code_digest(MODEL), "libraries": libraries()}
+            run = run_of(self, engine, version, on)
+            state = walk(lifecycle(work, work.window), run, self.ledger, self.clock, self.actor, watch, detail)
+        remember(self, state)
+        return state
+
+    def _version_of(self, work: Work) -> str:
+        """Return the content hash of all that makes a version: declarations, data, code, libraries, as-of and seed."""
+        settings = work.settings.model_dump_json(exclude=POLICY_KEYS)
+        sources = [(n, s.model_dump_json()) for n, s in sorted(work.sources.items())]
+        queries = [self.project.path(s.query).read_text() for s in work.sources.values() if s.query]
+        inputs = sorted(work.fingerprints.items())
+        about = (work.as_of, work.seed, code_digest(MODEL), libraries())
+        return digest_of(MODEL, settings, sources, queries, inputs, *about, length=10)
+
+    def _in_service(self) -> Package | None:
+        version = self.champion()
+        return self.package(version) if version else None
+
+    def package(self, version: str) -> Package:
+        """Return a version's package, its bytes checked against the digest the ledger recorded."""
+        return packages.read(self.project.path("artifacts") / version, self.package_digest(version))
+
+    def issue(self, as_of: date | None = None) -> list[Issued]:
+        """Return the forecasts issued as of a day, by the version in service and the one tried in its shadow."""
+        from foregate.app.prices.issuing import issue
+
+        return issue(self, as_of)
+
+    def measured(self, version: str, on: date) -> list[Evidence]:
+        """Return what the forecasts that were issued have come to by a day."""
+        from foregate.app.prices.issuing import measured
+
+        return measured(self, version, on)
+
+    def replayed(self, version: str, on: date) -> Sequence[Evidence]:
+        """Return what the monitor would have measured on a past day; leaves nothing behind."""
+        return self.measured(version, on)
+
+    def healthy(self, version: str, only: set[str], multiplier: float = 1.0) -> Healthy:
+        """Return what the monitor of a version whose forecasts hold, moves times `multiplier`, measures in a year."""
+        from foregate.app.prices.healthy import healthy
+
+        return healthy(self, version, only, multiplier)

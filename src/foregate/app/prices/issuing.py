@@ -1,0 +1,157 @@
+"""Issuing and watching: the forecast of a day written for good, and what forecasts written before have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from foregate.app.issued import Issued, events_of, in_trial, record, recorded, refuse_backdated
+from foregate.app.opened import schema_of
+from foregate.cases.prices import issues
+from foregate.cases.prices.exogenous_checks import exogenous_findings
+from foregate.cases.prices.issues import Issue
+from foregate.cases.prices.issuing import Kept, keep_issue, stage_tables
+from foregate.cases.prices.lifecycle import MODEL
+from foregate.cases.prices.outcomes import Outcomes, issue_evidence, outcome_evidence, outcomes
+from foregate.cases.prices.phases import features, quotes
+from foregate.cases.prices.quote_checks import lag, row_findings, series_findings
+from foregate.cases.prices.quotes import read_quotes
+from foregate.core.errors import NotAllowedError
+from foregate.core.evidence import Evidence
+from foregate.core.gate import Effect, Result, judge
+from foregate.lifecycle.store import holder_name
+from foregate.modeling.measured import Measured, digest_of
+
+if TYPE_CHECKING:
+    from foregate.app.prices.case import Prices
+    from foregate.cases.prices.packages import Package
+    from foregate.cases.prices.work import Work
+    from foregate.warehouse.duckdb import DuckDB
+
+NOT_LOADED = ("stale_days", "hole_days")
+
+
+def issue(app: Prices, as_of: date | None = None) -> list[Issued]:
+    """Return the forecasts issued as of a day: by the version in service, and by the one that is tried in its shadow.
+
+    The same version over the same data of the same day gives the same forecast, and writes nothing again. Raises
+    NotAllowedError when nothing is in service, and whatever is wrong with the data; then nothing is issued.
+    """
+    on = app.day(as_of)
+    versions = in_trial(app)
+    refuse_backdated(app, on)
+    found = []
+    with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
+        loaded = [app.package(version) for version in versions]
+        work = market_of(app, engine, on)
+        refuse_unsound(app, work, f"forecast of {on}")
+        for package in loaded:
+            shadow = package.version != versions[0]
+            kept = stage_today(app, engine, work, package, shadow=shadow)
+            new = record(app, package.version, kept.key, kept.digest, on)
+            found.append(Issued(package.version, kept.key, on, not new, shadow))
+    return found
+
+
+def market_of(app: Prices, engine: DuckDB, on: date) -> Work:
+    """Return a run's declarations with the market read as it was known on a day."""
+    work = app.work(engine, on)
+    work.found_market = read_quotes(engine, work.settings, work.sources, on)
+    return work
+
+
+def stage_today(app: Prices, engine: DuckDB, work: Work, package: Package, *, shadow: bool) -> Kept:
+    """Return the name and digest of a package's forecast of the work's day, kept for good and staged for readers."""
+    found = package.forecast(work.market)
+    kept = keep_issue(package, found, app.project.folder)
+    engine.use(schema_of(package.version))
+    stage_tables(engine, package, found, kept.key, shadow=shadow)
+    return kept
+
+
+def stage_again(app: Prices, engine: DuckDB, version: str, on: date) -> None:
+    """Stage the newest issue that the ledger records of a version, read from its files and never forecast anew.
+
+    An issue whose bytes are not those that were written is passed over. Where none is left, the forecast as of `on` is
+    made, written for good and recorded, so that readers see no forecast that the ledger does not name.
+    """
+    package = app.package(version)
+    written = issues_of(app, version, app.clock().date(), damaged=[])
+    if not written:
+        kept = stage_today(app, engine, market_of(app, engine, on), package, shadow=version != app.champion())
+        record(app, version, kept.key, kept.digest, on)
+        return
+    newest = written[-1].forecast
+    engine.use(schema_of(version))
+    named = [e for e in events_of(app, version) if e.detail["as_of"] == newest.day.isoformat()][-1]
+    shadow = bool(named.detail.get("shadow", False))
+    stage_tables(engine, package, newest, str(named.detail["issue"]), shadow=shadow)
+
+
+def refuse_unsound(app: Prices, work: Work, what: str) -> None:
+    """Raise NotAllowedError naming what is wrong with the data: a forecast of days that are not there is one of none.
+
+    Judged by the gates on quotes and exogenous columns: those that block, and those on days that were not loaded.
+    """
+    made = Measured(work.as_of, digest_of(*sorted(work.fingerprints.items())))
+    found = _findings(made, work)
+    gates = [app.settings.moved(gate) for gate in (*quotes.GATES, *features.GATES)]
+    asked = [g for g in gates if g.effect is Effect.BLOCK or g.evidence in NOT_LOADED]
+    wrong = [j for j in judge(asked, found) if j.result not in (Result.PASS, Result.NOT_RUN)]
+    if wrong:
+        told = "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong)
+        raise NotAllowedError(
+            what,
+            found=told,
+            wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
+            then="Bring the data of these days, or say --as-of the day they end; nothing was issued.",
+        )
+
+
+def _findings(made: Measured, work: Work) -> list[Evidence]:
+    """Return what the checks of quotes and of exogenous columns find in the work's market."""
+    found: list[Evidence] = []
+    for name, declared in work.settings.series.items():
+        one = work.market.quotes[name]
+        found += [
+            *row_findings(made, name, one.rows),
+            lag(made, name, one),
+            *series_findings(made, name, one, declared),
+        ]
+    return [*found, *exogenous_findings(made, work.market, work.settings)]
+
+
+def issues_of(
+    app: Prices, version: str, until: date, since: date | None = None, damaged: list[str] | None = None
+) -> list[Issue]:
+    """Return what a version issued up to a day, the last of each day, oldest first; bytes are checked."""
+    return recorded(app, version, until, since, damaged, read=issues.read)
+
+
+def came_of(app: Prices, work: Work, written: Sequence[Issue]) -> list[Outcomes]:
+    """Return what was issued by series and horizon beside what came by the work's day."""
+    shift = {name: series.displacement for name, series in app.settings.series.items()}
+    return outcomes(written, work.market, shift)
+
+
+def measured(app: Prices, version: str, on: date) -> list[Evidence]:
+    """Return what issued forecasts have come to by a day, and whether the data they are held against are sound."""
+    package = app.package(version)
+    with app.warehouse() as engine:
+        work = market_of(app, engine, on)
+    made = Measured(on, digest_of(version, on, *sorted(work.fingerprints.items())))
+    sound = _findings(made, work)
+    damaged: list[str] = []
+    written = issues_of(app, version, on, damaged=damaged)
+    promised = {key: one["mape"] for key, one in package.errors.items() if "mape" in one}
+    came = outcome_evidence(made, came_of(app, work, written), promised)
+    lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
+    return [*came, *issue_evidence(made, written), *sound, _age(made, written, on), lost]
+
+
+def _age(made: Measured, written: Sequence[Issue], on: date) -> Evidence:
+    if not written:
+        return made.nothing("days_since_issue", "nothing was issued", float("nan"))
+    newest = written[-1].forecast.day
+    return made.days("days_since_issue", (on - newest).days, len(written), words=f"the newest was issued on {newest}")

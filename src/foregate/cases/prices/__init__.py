@@ -1,0 +1,1 @@
+"""Price forecasts: an ensemble of experts over trading days, judged against no change."""
