@@ -14,7 +14,7 @@ from bench import commands, features, ledger_size, rollback, scale, trees
 from bench.render import render
 from bench.room import RESULTS, ROOT, machine
 
-NAMES = ("help", "features", "demo", "scale", "trees", "rollback", "ledger", "alarms", "counts", "funnel")
+NAMES = ("help", "features", "demo", "scale", "trees", "rollback", "ledger", "alarms", "counts", "funnel", "prices")
 
 
 def main() -> None:
@@ -41,6 +41,7 @@ def main() -> None:
         "alarms": lambda: import_module("bench.false_alarms").measure(),
         "counts": lambda: import_module("bench.count_models").measure(),
         "funnel": lambda: import_module("bench.funnel_peers").measure(),
+        "prices": lambda: import_module("bench.prices").measure(),
     }
     if not given.render_only:
         for name in given.names or NAMES:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.alarm_section import alarms
 from bench.funnel_section import funnel
+from bench.prices_section import prices
 from bench.table import header as _header
 from bench.table import row as _row
 
@@ -236,6 +237,7 @@ SECTIONS = {
     "ledger": _ledger,
     "alarms": alarms,
     "funnel": funnel,
+    "prices": prices,
 }
 
 

@@ -54,13 +54,13 @@ def test_on_stationary_data_the_plan_s_rule_cries_wolf_and_ours_does_not() -> No
 def test_a_relation_that_breaks_is_a_shift_of_its_feature() -> None:
     caught = []
     for seed in range(8):
-        found = {one.feature: one for one in shifts(seed, 2000, 400, breaks_at=1599, strength=0.15)}
+        found = {one.feature: one for one in shifts(seed, 1500, 300, breaks_at=1199, strength=0.15)}
         caught.append(any(one.shifted for name, one in found.items() if name.startswith("signal")))
     assert np.mean(caught) >= 0.75
     kept = [
         one.shifted
-        for seed in range(8)
-        for one in shifts(seed, 2000, 400, strength=0.15)
+        for seed in range(5)
+        for one in shifts(seed, 1500, 300, strength=0.15)
         if one.feature.startswith("signal")
     ]
     assert np.mean(kept) <= 0.15, "the same relation unbroken is no shift"
@@ -78,7 +78,7 @@ def test_the_change_is_the_plan_s(pairs: list[tuple[float, float]]) -> None:
         elif earlier == 0:
             assert said == np.inf
         else:
-            assert abs(said) == pytest.approx(abs(after - earlier) / earlier)
+            assert abs(said) == abs(after - earlier) / earlier
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(39, 120), st.booleans())

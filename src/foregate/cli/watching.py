@@ -118,7 +118,13 @@ def budget_rules(
     case: Case = None,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Simulated years.")] = 100,
     rate: Annotated[
-        float, typer.Option("--rate", min=0.0, max=2.0, help="What comes over what was promised (conversions, counts, moves): 1 healthy.")
+        float,
+        typer.Option(
+            "--rate",
+            min=0.0,
+            max=2.0,
+            help="What comes over what was promised (conversions, counts, moves): 1 healthy.",
+        ),
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
@@ -139,7 +145,9 @@ def budget_rules(
         share = f"{n.share_of_runs.value:.0%} [{n.share_of_runs.low:.0%}, {n.share_of_runs.high:.0%}]"
         table.add_row(n.rule or "all together", n.severity, month, year, share)
     words = (
-        "keeps its promise: every alert is a false one" if rate == 1 else f"is off: {rate:g} times what it promised comes"
+        "keeps its promise: every alert is a false one"
+        if rate == 1
+        else f"is off: {rate:g} times what it promised comes"
     )
     console = console_of()
     console.print(f"{runs} simulated years of a model that {words}; {at_volume}")

@@ -44,7 +44,7 @@ def relative_change(now: ArrayLike, before: ArrayLike) -> Floats:
     """
     after, earlier = np.asarray(now, dtype=np.float64), np.asarray(before, dtype=np.float64)
     gap = after - earlier
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(gap == 0, 0.0, gap / earlier)
 
 
