@@ -358,5 +358,5 @@ def test_a_price_that_stands_in_on_single_days_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["fallback", "fill", "split", "shuffle", "test_share"])
 def test_neither_a_price_for_missing_ones_nor_a_split_by_chance_can_be_declared(key: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=f"(?s){key}.*not permitted"):
+    with pytest.raises(ConfigurationError, match=rf"\[prices\] {key}: found an unknown key"):
         project(tmp_path, f"{CHEAP}\n{key} = 0.5")

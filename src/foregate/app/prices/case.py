@@ -12,7 +12,7 @@ from foregate.cases.prices import packages
 from foregate.cases.prices.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.prices.settings import PricesSettings, check_series
 from foregate.cases.prices.views import PRODUCTION
-from foregate.cases.prices.work import Work
+from foregate.cases.prices.work import InService, Work
 from foregate.core.errors import ConfigurationError
 from foregate.lifecycle.alerts import rules_of
 from foregate.lifecycle.forecast_crossings import crossing_gates
@@ -108,18 +108,19 @@ class Prices(App):
 
         Raises DataError for data that the run would stop at.
         """
-        from foregate.app.prices.issuing import market_of, refuse_unsound
+        from foregate.app.prices.issuing import refuse_unsound, today_of
 
         on = self.day(as_of)
         with self.warehouse() as engine:
-            work = market_of(self, engine, on)
-            refuse_unsound(self, work, f"prices as of {on}")
+            today = today_of(self, engine, on)
+            refuse_unsound(today, self.settings, f"prices as of {on}")
+            market = today.market(self.settings)
         told = [
-            f"{name}: {len(one):,} days to {one.days[-1]}, {one.price[-1]:,.2f} {work.settings.series[name].unit}"
-            for name, one in work.market.quotes.items()
+            f"{name}: {len(one):,} days to {one.days[-1]}, {one.price[-1]:,.2f} {self.settings.series[name].unit}"
+            for name, one in market.quotes.items()
         ]
-        days = {name: len(one) for name, one in work.market.quotes.items()}
-        return Checked("; ".join(told), {"days": days, "exogenous": list(work.market.exogenous)})
+        days = {name: len(one) for name, one in market.quotes.items()}
+        return Checked("; ".join(told), {"days": days, "exogenous": list(market.exogenous)})
 
     def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
         """Return the state of the version these declarations and data make, after walking it through its phases."""
@@ -131,7 +132,7 @@ class Prices(App):
                 work.unstable = unstable(engine, work.sources, self.project.folder)
             version = self._version_of(work)
             engine.use(schema_of(version))
-            work.champion = self._in_service
+            work.champion = lambda: self._in_service(engine, work)
             work.window = f"the last {work.settings.test_days} trading days to {on}"
             detail = {"inputs": dict(work.fingerprints), "code": code_digest(MODEL), "libraries": libraries()}
             run = run_of(self, engine, version, on)
@@ -148,9 +149,15 @@ class Prices(App):
         about = (work.as_of, work.seed, code_digest(MODEL), libraries())
         return digest_of(MODEL, settings, sources, queries, inputs, *about, length=10)
 
-    def _in_service(self) -> Package | None:
+    def _in_service(self, engine: DuckDB, work: Work) -> InService | None:
+        """Return the version in service with the market as it reads it on the day of a run, or None."""
+        from foregate.app.prices.today import Today
+
         version = self.champion()
-        return self.package(version) if version else None
+        if version is None:
+            return None
+        package = self.package(version)
+        return InService(package, Today(self, engine, work).market(package.settings))
 
     def package(self, version: str) -> Package:
         """Return a version's package, its bytes checked against the digest the ledger recorded."""

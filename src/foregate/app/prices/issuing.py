@@ -8,28 +8,23 @@ from typing import TYPE_CHECKING
 
 from foregate.app.issued import Issued, events_of, in_trial, record, recorded, refuse_backdated
 from foregate.app.opened import schema_of
+from foregate.app.prices.today import Today, findings
 from foregate.cases.prices import issues
-from foregate.cases.prices.exogenous_checks import exogenous_findings
 from foregate.cases.prices.issues import Issue
 from foregate.cases.prices.issuing import Kept, keep_issue, stage_tables
 from foregate.cases.prices.lifecycle import MODEL
 from foregate.cases.prices.outcomes import Outcomes, issue_evidence, outcome_evidence, outcomes
-from foregate.cases.prices.phases import features, quotes
-from foregate.cases.prices.quote_checks import lag, row_findings, series_findings
-from foregate.cases.prices.quotes import read_quotes
+from foregate.cases.prices.quotes import Market
 from foregate.core.errors import NotAllowedError
 from foregate.core.evidence import Evidence
-from foregate.core.gate import Effect, Result, judge
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import Measured, digest_of
 
 if TYPE_CHECKING:
     from foregate.app.prices.case import Prices
     from foregate.cases.prices.packages import Package
-    from foregate.cases.prices.work import Work
+    from foregate.cases.prices.settings import PricesSettings
     from foregate.warehouse.duckdb import DuckDB
-
-NOT_LOADED = ("stale_days", "hole_days")
 
 
 def issue(app: Prices, as_of: date | None = None) -> list[Issued]:
@@ -44,29 +39,27 @@ def issue(app: Prices, as_of: date | None = None) -> list[Issued]:
     found = []
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
         loaded = [app.package(version) for version in versions]
-        work = market_of(app, engine, on)
-        refuse_unsound(app, work, f"forecast of {on}")
+        today = today_of(app, engine, on)
+        refuse_unsound(today, loaded[0].settings, f"forecast of {on}")
         for package in loaded:
             shadow = package.version != versions[0]
-            kept = stage_today(app, engine, work, package, shadow=shadow)
+            kept = stage_today(today, package, shadow=shadow)
             new = record(app, package.version, kept.key, kept.digest, on)
             found.append(Issued(package.version, kept.key, on, not new, shadow))
     return found
 
 
-def market_of(app: Prices, engine: DuckDB, on: date) -> Work:
-    """Return a run's declarations with the market read as it was known on a day."""
-    work = app.work(engine, on)
-    work.found_market = read_quotes(engine, work.settings, work.sources, on)
-    return work
+def today_of(app: Prices, engine: DuckDB, on: date) -> Today:
+    """Return what is known on a day."""
+    return Today(app, engine, app.work(engine, on))
 
 
-def stage_today(app: Prices, engine: DuckDB, work: Work, package: Package, *, shadow: bool) -> Kept:
-    """Return the name and digest of a package's forecast of the work's day, kept for good and staged for readers."""
-    found = package.forecast(work.market)
-    kept = keep_issue(package, found, app.project.folder)
-    engine.use(schema_of(package.version))
-    stage_tables(engine, package, found, kept.key, shadow=shadow)
+def stage_today(today: Today, package: Package, *, shadow: bool) -> Kept:
+    """Return the name and digest of a package's forecast of the day, kept for good and staged for readers."""
+    found = package.forecast(today.market(package.settings))
+    kept = keep_issue(package, found, today.app.project.folder)
+    today.engine.use(schema_of(package.version))
+    stage_tables(today.engine, package, found, kept.key, shadow=shadow)
     return kept
 
 
@@ -79,7 +72,7 @@ def stage_again(app: Prices, engine: DuckDB, version: str, on: date) -> None:
     package = app.package(version)
     written = issues_of(app, version, app.clock().date(), damaged=[])
     if not written:
-        kept = stage_today(app, engine, market_of(app, engine, on), package, shadow=version != app.champion())
+        kept = stage_today(today_of(app, engine, on), package, shadow=version != app.champion())
         record(app, version, kept.key, kept.digest, on)
         return
     newest = written[-1].forecast
@@ -89,37 +82,16 @@ def stage_again(app: Prices, engine: DuckDB, version: str, on: date) -> None:
     stage_tables(engine, package, newest, str(named.detail["issue"]), shadow=shadow)
 
 
-def refuse_unsound(app: Prices, work: Work, what: str) -> None:
-    """Raise NotAllowedError naming what is wrong with the data: a forecast of days that are not there is one of none.
-
-    Judged by the gates on quotes and exogenous columns: those that block, and those on days that were not loaded.
-    """
-    made = Measured(work.as_of, digest_of(*sorted(work.fingerprints.items())))
-    found = _findings(made, work)
-    gates = [app.settings.moved(gate) for gate in (*quotes.GATES, *features.GATES)]
-    asked = [g for g in gates if g.effect is Effect.BLOCK or g.evidence in NOT_LOADED]
-    wrong = [j for j in judge(asked, found) if j.result not in (Result.PASS, Result.NOT_RUN)]
+def refuse_unsound(today: Today, settings: PricesSettings, what: str) -> None:
+    """Raise NotAllowedError naming what is wrong with the data: missing days are no forecast of no change."""
+    wrong = today.unsound(settings)
     if wrong:
-        told = "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong)
         raise NotAllowedError(
             what,
-            found=told,
+            found="; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong),
             wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
             then="Bring the data of these days, or say --as-of the day they end; nothing was issued.",
         )
-
-
-def _findings(made: Measured, work: Work) -> list[Evidence]:
-    """Return what the checks of quotes and of exogenous columns find in the work's market."""
-    found: list[Evidence] = []
-    for name, declared in work.settings.series.items():
-        one = work.market.quotes[name]
-        found += [
-            *row_findings(made, name, one.rows),
-            lag(made, name, one),
-            *series_findings(made, name, one, declared),
-        ]
-    return [*found, *exogenous_findings(made, work.market, work.settings)]
 
 
 def issues_of(
@@ -129,24 +101,25 @@ def issues_of(
     return recorded(app, version, until, since, damaged, read=issues.read)
 
 
-def came_of(app: Prices, work: Work, written: Sequence[Issue]) -> list[Outcomes]:
-    """Return what was issued by series and horizon beside what came by the work's day."""
-    shift = {name: series.displacement for name, series in app.settings.series.items()}
-    return outcomes(written, work.market, shift)
+def came_of(market: Market, settings: PricesSettings, written: Sequence[Issue]) -> list[Outcomes]:
+    """Return what was issued by series and horizon beside what came by the market's day."""
+    shift = {name: series.displacement for name, series in settings.series.items()}
+    return outcomes(written, market, shift)
 
 
 def measured(app: Prices, version: str, on: date) -> list[Evidence]:
     """Return what issued forecasts have come to by a day, and whether the data they are held against are sound."""
     package = app.package(version)
     with app.warehouse() as engine:
-        work = market_of(app, engine, on)
-    made = Measured(on, digest_of(version, on, *sorted(work.fingerprints.items())))
-    sound = _findings(made, work)
+        today = today_of(app, engine, on)
+        market = today.market(package.settings)
+    made = Measured(on, digest_of(version, on, *sorted(today.work.fingerprints.items())))
     damaged: list[str] = []
     written = issues_of(app, version, on, damaged=damaged)
     promised = {key: one["mape"] for key, one in package.errors.items() if "mape" in one}
-    came = outcome_evidence(made, came_of(app, work, written), promised)
+    came = outcome_evidence(made, came_of(market, package.settings, written), promised)
     lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
+    sound = findings(made, market, package.settings)
     return [*came, *issue_evidence(made, written), *sound, _age(made, written, on), lost]
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foregate.app.prices.issuing import issues_of
+from foregate.app.prices.issuing import issues_of, today_of
 from foregate.cases.prices.combining import combined
 from foregate.cases.prices.issuing import rule_of
-from foregate.cases.prices.quotes import read_quotes
 from foregate.core.errors import NotAllowedError
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ def outlook(app: Prices, version: str, *, past_weights: bool = False) -> Outlook
     newest, package = written[-1], app.package(version)
     on = newest.forecast.day
     with app.warehouse() as engine:
-        work = app.work(engine, on)
-        market = read_quotes(engine, package.settings, work.sources, on)
+        market = today_of(app, engine, on).market(package.settings)
     told: list[Row] = []
     before: list[Row] = []
     for one in newest.told:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from foregate.app.prices.issuing import came_of, issues_of, market_of, stage_again
+from foregate.app.prices.issuing import came_of, issues_of, stage_again, today_of
 from foregate.app.readers import CaseService
 from foregate.cases.prices.issuing import forecast_columns, forecast_rows
 from foregate.cases.prices.outcomes import LEAST, Outcomes
@@ -77,29 +77,33 @@ class PricesService(CaseService):
     def parity(self, rollout: Rollout) -> Sequence[Evidence]:
         """Return rows, columns, holes and levels of the day's forecast against the champion's; nothing is written."""
         assert rollout.champion is not None, "a rollout without a champion has no shadow"
-        with self.patiently() as engine:
-            work = market_of(self.app, engine, self.as_of)
         tables = []
-        for version in (rollout.version, rollout.champion):
-            package = self.app.package(version)
-            stamp = {"version": version, "issue": "none", "issued_on": self.as_of}
-            tables.append(forecast_rows(package.forecast(work.market), package, stamp))
-        made = Measured(self.as_of, digest_of(rollout.version, rollout.champion, *sorted(work.fingerprints.items())))
+        with self.patiently() as engine:
+            today = today_of(self.app, engine, self.as_of)
+            for version in (rollout.version, rollout.champion):
+                package = self.app.package(version)
+                stamp = {"version": version, "issue": "none", "issued_on": self.as_of}
+                tables.append(forecast_rows(package.forecast(today.market(package.settings)), package, stamp))
+        inputs = sorted(today.work.fingerprints.items())
+        made = Measured(self.as_of, digest_of(rollout.version, rollout.champion, *inputs))
         return list(_parity(made, tables[0], tables[1]))
 
     def field(self, rollout: Rollout) -> Sequence[Evidence]:
         """Return how the issues of both versions since the rollout began have come true, on days both issued."""
         assert rollout.champion is not None, "a rollout without a champion has no field"
         since = rollout.started_at.date()
-        with self.patiently() as engine:
-            work = market_of(self.app, engine, self.as_of)
         made = Measured(self.as_of, digest_of(rollout.version, rollout.champion, self.as_of))
-        sides = [
-            {one.key: one for one in came_of(self.app, work, issues_of(self.app, version, self.as_of, since))}
-            for version in (rollout.version, rollout.champion)
-        ]
-        future = sum(quotes.rows.future for quotes in work.market.quotes.values())
-        found = [made.count("future_labels", future, sum(len(q) for q in work.market.quotes.values()))]
+        sides, future, rows = [], 0, 0
+        with self.patiently() as engine:
+            today = today_of(self.app, engine, self.as_of)
+            for version in (rollout.version, rollout.champion):
+                settings = self.app.package(version).settings
+                market = today.market(settings)
+                written = issues_of(self.app, version, self.as_of, since)
+                sides.append({one.key: one for one in came_of(market, settings, written)})
+                future += sum(quotes.rows.future for quotes in market.quotes.values())
+                rows += sum(len(quotes) for quotes in market.quotes.values())
+        found = [made.count("future_labels", future, rows)]
         found += [_compared(made, sides[0][key], sides[1][key]) for key in sides[0] if key in sides[1]]
         if len(found) == 1:
             words = f"no day since {since} on which both issued"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from foregate.cases.prices.combining import Choice, Followed
 from foregate.cases.prices.experts import Fitted
@@ -16,6 +17,13 @@ from foregate.cases.prices.tracks import Track
 from foregate.warehouse.sources import Source
 
 FORECAST, WEIGHTS = "price_forecast", "price_weights"
+
+
+class InService(NamedTuple):
+    """The version in service, and the market as it reads it."""
+
+    package: Package
+    market: Market
 
 
 @dataclass
@@ -30,7 +38,7 @@ class Work:
     as_of: date
     seed: int
     unstable: Sequence[str] = ()
-    champion: Callable[[], Package | None] = lambda: None
+    champion: Callable[[], InService | None] = lambda: None
     window: str = ""
     found_market: Market | None = None
     fitted: dict[str, Fitted] = field(default_factory=dict)

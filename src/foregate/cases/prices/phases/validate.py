@@ -9,10 +9,9 @@ import numpy as np
 from foregate.cases.prices.alarms import alarms
 from foregate.cases.prices.combining import Followed, followed
 from foregate.cases.prices.origins import split
-from foregate.cases.prices.packages import Package
 from foregate.cases.prices.scoring import Flags, covered, inside, naive_errors, percentage_error, relative_mae
-from foregate.cases.prices.tracks import Track
-from foregate.cases.prices.work import Work
+from foregate.cases.prices.tracks import Floats, Track
+from foregate.cases.prices.work import InService, Work
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
@@ -51,13 +50,14 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
         found = followed(track, work.choices[series], work.settings)
         sealed = split(track, work.settings).sealed
         ours, naive = track.errors(found.said), naive_errors(track)
+        theirs = _champion(series, champion)
         for row, (name, ahead) in enumerate(work.settings.horizons.items()):
             key, count = f"{series} {name}", int(sealed[row].sum())
             words = f"{count:,} sealed origins, {ahead} days ahead each"
             yield made.count("independent_windows", count // ahead, count, key, words)
             ratio = relative_mae(ours[row], naive[row], sealed[row], ahead, made.level)
             yield made.estimate("mae_ratio", ratio, Unit.RATIO, key, _verdict(work, track, found, sealed, row))
-            yield _against(made, work, track, found, champion, row)
+            yield _against(made, work, track, found, theirs, row)
         yield from _coverage(made, work, track, found, sealed)
         yield from alarms(made, track, list(work.settings.horizons), found.said, sealed)
 
@@ -77,22 +77,30 @@ def _verdict(work: Work, track: Track, found: Followed, sealed: Flags, row: int)
     return f"{rule} against no-change: {verdict} (Diebold-Mariano p {test.p_value:.2f}); {told}"
 
 
-def _against(made: Measured, work: Work, track: Track, found: Followed, champion: Package | None, row: int) -> Evidence:
-    """Return our error over the champion's on the sealed days, the champion as it would have been followed."""
-    name = list(work.settings.horizons)[row]
+def _against(
+    made: Measured, work: Work, track: Track, found: Followed, theirs: tuple[str, Track, Floats] | None, row: int
+) -> Evidence:
+    """Return our error over the champion's on the sealed days both foretold, the champion as it would be followed."""
+    name, ahead = list(work.settings.horizons)[row], track.horizons[row]
     key = f"{track.name} {name}"
-    if (
-        champion is None
-        or champion.settings.horizons.get(name) != track.horizons[row]
-        or (track.name not in champion.settings.series)
-    ):
-        return made.estimate("champion_mae_ratio", Estimate(1.0, 1.0, 1.0, 0), Unit.RATIO, key, "no champion")
-    other, theirs = champion.follow(work.market, track.name)
-    place = list(champion.settings.horizons).index(name)
-    errors = other.errors(theirs.said)[place]
+    if theirs is None or ahead not in theirs[1].horizons:
+        words = "no version is in service that forecasts it"
+        return made.estimate("champion_mae_ratio", Estimate(1.0, 1.0, 1.0, 0), Unit.RATIO, key, words)
+    version, other, said = theirs
+    errors = np.full(track.days.size, np.nan)
+    _, mine, others = np.intersect1d(track.days, other.days, return_indices=True)
+    errors[mine] = other.errors(said)[other.horizons.index(ahead)][others]
     rows = split(track, work.settings).sealed[row]
-    ratio = relative_mae(track.errors(found.said)[row], errors, rows, track.horizons[row], made.level)
-    return made.estimate("champion_mae_ratio", ratio, Unit.RATIO, key, f"over {champion.version}'s error")
+    ratio = relative_mae(track.errors(found.said)[row], errors, rows, ahead, made.level)
+    return made.estimate("champion_mae_ratio", ratio, Unit.RATIO, key, f"over {version}'s error")
+
+
+def _champion(series: str, champion: InService | None) -> tuple[str, Track, Floats] | None:
+    """Return the champion's version, its track of a series, and what it would have said on each day; None without."""
+    if champion is None or series not in champion.package.settings.series:
+        return None
+    track, found = champion.package.follow(champion.market, series)
+    return champion.package.version, track, found.said
 
 
 def _coverage(made: Measured, work: Work, track: Track, found: Followed, sealed: Flags) -> Iterator[Evidence]:
