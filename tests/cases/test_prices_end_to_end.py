@@ -25,6 +25,7 @@ from foregate.core.errors import ConfigurationError, DataError, NotAllowedError
 from foregate.core.folds import PROMOTABLE, VersionState
 from foregate.core.gate import Effect, Result
 from foregate.core.rollout import Stage, rollouts
+from foregate.lifecycle.alerts import AlertSettings, budget, rules_of
 from foregate.modeling import artifacts
 
 WEEKS = 4
@@ -255,6 +256,21 @@ def test_the_outlook_tells_price_intervals_and_weights_over_time(served: Served)
         key = (row["series"], row["horizon"], row["kind"], row["day"])
         by_day[key] = by_day.get(key, 0.0) + row["weight"]
     assert all(total == pytest.approx(1) for total in by_day.values())
+
+
+def test_the_seeds_alerts_are_false_every_fortnight_and_the_shipped_ones_hardly_ever(served: Served) -> None:
+    """Three years in which nothing is wrong, then one in which prices move twice as far as was said."""
+    version, noise = served.state.version, {}
+    for name in ("shipped", "seeds"):
+        rules = rules_of(AlertSettings(rules=name), model="prices")
+        for moves in (1.0, 2.0):
+            healthy = served.app.healthy(version, {rule.evidence for rule in rules}, moves)
+            found = budget(rules, healthy.year, 3)
+            noise[name, moves] = {one.rule: one.per_year.value for one in found}
+    assert noise["seeds", 1.0]["seed_004_mape"] > 20
+    assert noise["seeds", 1.0]["seed_004_mape_rollback"] > 20
+    assert sum(noise["shipped", 1.0].values()) < 4
+    assert noise["shipped", 2.0]["narrow_intervals"] > 1
 
 
 def test_a_day_to_come_is_refused(served: Served) -> None:

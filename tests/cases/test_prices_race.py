@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foregate.cases.prices.alarms import alarms
-from foregate.cases.prices.combining import Choice, choose, combined, followed
+from foregate.cases.prices.combining import Choice, choose, combined, extremes, followed
 from foregate.cases.prices.origins import split
+from foregate.cases.prices.quotes import Market, Quotes, Values
 from foregate.cases.prices.scoring import covered, inside, naive_errors, relative_mae
 from foregate.cases.prices.settings import Exogenous, PricesSettings, Series
-from foregate.cases.prices.tracks import Track, logarithm
+from foregate.cases.prices.tracks import Track, logarithm, track_of
 from foregate.modeling.measured import Measured
 from foregate.modeling.price_experts import predicted, realised
 from foregate.modeling.regimes import threshold_regime
@@ -162,3 +163,61 @@ def test_a_logarithm_of_what_has_none_is_refused() -> None:
     with pytest.raises(ValueError, match=r"wanted a displacement above 36\.98"):
         logarithm(np.array([20.0, -36.98]), 0.0)
     assert np.isfinite(logarithm(np.array([20.0, -36.98]), 50.0)).all()
+
+
+def market_of(days: int = 1500, seed: int = 5) -> Market:
+    """Return a market of one price and one index that doubles while the price is wild."""
+    rng = np.random.default_rng(seed)
+    wild = (np.arange(days) // 100) % 7 == 6
+    price = 50 * np.exp(np.cumsum(rng.normal(0, np.where(wild, 0.03, 0.01))))
+    on = np.datetime64("2015-01-01") + np.arange(days)
+    index = np.where(wild, 40.0, 15.0) + rng.normal(0, 1, days)
+    return Market(date(2020, 1, 1), {"oil": Quotes(on, price, on)}, {"vix": Values(on, index, on + 1)})
+
+
+def test_every_way_to_tell_the_regime_knows_no_day_after_its_own() -> None:
+    whole = market_of()
+    cut = 1100
+    quotes, values = whole.quotes["oil"], whole.exogenous["vix"]
+    early = Market(
+        whole.as_of,
+        {"oil": Quotes(quotes.days[:cut], quotes.price[:cut], quotes.known[:cut])},
+        {"vix": Values(values.days[: cut - 1], values.value[: cut - 1], values.known[: cut - 1])},
+    )
+    states = {}
+    for regime in ("own", "hidden", "vix"):
+        asked = SETTINGS.model_copy(update={"regime": regime, "experts": ("no_change",)})
+        full, part = (track_of(one, asked, "oil", {}) for one in (whole, early))
+        np.testing.assert_array_equal(full.state[:cut], part.state)
+        assert set(np.unique(full.state)) <= {-1, 0, 1}
+        states[regime] = full
+    wild = (np.arange(1500) // 100) % 7 == 6
+    for found in states.values():
+        late = np.arange(1500) > 800
+        assert found.state[wild & late].mean() > found.state[~wild & late].mean() + 0.3
+    assert not states["own"].fell_back.any()
+
+
+def test_a_regime_whose_index_is_gone_is_told_by_the_series_itself_and_says_so() -> None:
+    whole = market_of()
+    values = whole.exogenous["vix"]
+    gone = Market(whole.as_of, whole.quotes, {"vix": Values(values.days[:700], values.value[:700], values.known[:700])})
+    asked = SETTINGS.model_copy(update={"regime": "vix", "experts": ("no_change",)})
+    found = track_of(gone, asked, "oil", {})
+    assert not found.fell_back[300:700].any()
+    assert found.fell_back[750:].all()
+    assert (found.state[750:] >= 0).all()
+
+
+def test_the_declared_volatility_and_limit_are_the_ones_that_count() -> None:
+    pytest.importorskip("arch")
+    whole = market_of()
+    asked = SETTINGS.model_copy(update={"experts": ("no_change",)})
+    plain = track_of(whole, asked, "oil", {})
+    other = track_of(whole, asked.model_copy(update={"volatility": "garch"}), "oil", {})
+    assert not np.allclose(plain.volatility[600:], other.volatility[600:])
+    said = np.full_like(plain.realised, 0.0)
+    by_return = extremes(plain, said, asked)
+    by_level = extremes(plain, said, asked.model_copy(update={"limit": "level"}))
+    assert not by_return.any(), "no change is never an extreme return"
+    assert by_level.any(), "while a price that wandered off is an extreme level, forecast or not"
