@@ -113,12 +113,12 @@ def importance_shift(names: Sequence[str], importances: ArrayLike, noise: ArrayL
     """Return how the ten features of most importance changed between the last two fits, the most important first.
 
     `importances` [n, F] are the shares of one horizon by fit (`TreeRuns.importances[:, place]`), `noise` [m, F] the
-    signed changes that chance brings (`importance_noise`). The change is that of the source plan,
-    |now - before| / before. Its floor is the least that at most 2.5 % of m + 1 changes of that direction's kind go
-    beyond, rises held against rises and falls against falls: a fall ends at 1 and a rise nowhere, so one quantile of
-    both would let no fall count. Features are ranked by the greater of their two shares, as one that came to matter
-    and one that ceased to are both of interest. A fit without a split, and any NaN, flags nothing. ValueError for
-    less than two fits, fewer than 39 rows of noise, or other features than names.
+    signed changes that chance brings (`importance_noise`). The change is |now - before| / before. Its floor is the
+    least that at most 2.5 % of m + 1 changes of that direction's kind go beyond, rises held against rises and falls
+    against falls: a fall ends at 1 and a rise nowhere, so one quantile of both would let no fall count. Features are
+    ranked by the greater of their two shares, as one that came to matter and one that ceased to are both of interest.
+    A fit without a split, and any NaN, flags nothing. ValueError for less than two fits, fewer than 39 rows of noise,
+    or other features than names.
 
     >>> shares = [[0.5, 0.5], [0.8, 0.2]]
     >>> [one.shifted for one in importance_shift(["vix", "carry"], shares, np.tile([0.7, -0.1], (39, 1)))]
