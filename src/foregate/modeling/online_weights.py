@@ -17,6 +17,8 @@ SHARE = 0.02
 # 1 would be the unbiased estimate of how much of t squared is signal; 2, as in Akaike's criterion, asks for more. The
 # least of 0, 1, 2, 3 with which no simulated world's mean loss is more than 1 % above no change's.
 EVIDENCE_PRICE = 2.0
+# As many as a promotion of a price forecast is asked to stand on; silver's rise of 1979 filled eight.
+LEAST_WINDOWS = 24
 TINY = 1e-300
 
 
@@ -132,8 +134,9 @@ def proven_share(
     max(0, 1 - price / t ** 2) of the t statistic of the mean gain over no change in absolute scaled error, 0 where that
     mean is not above 0: the positive part of James & Stein 1961 with the price of Akaike's criterion. The variance of
     the mean has Bartlett's kernel over h - 1 lags, about 0 and not about the mean, so that n outcomes count for about
-    n / h windows however alike they are, and fewer than 1.5 h prove nothing. `mixed` [H, T] the log returns forecast,
-    `realised` and `scale` as for `ml_poly`; an origin with a NaN in any of them gains nothing.
+    n / h windows however alike they are. Fewer than 24 windows of h days prove nothing: of so few one market's one
+    story can be all. `mixed` [H, T] the log returns forecast, `realised` and `scale` as for `ml_poly`; an origin with a
+    NaN in any of them gains nothing and does not count.
 
     >>> rng = np.random.default_rng(1)
     >>> came = 1 + rng.normal(size=(1, 400))
@@ -143,12 +146,13 @@ def proven_share(
     np.float64(0.0)
     """
     gains = (np.abs(realised) - np.abs(realised - mixed)) / scale
-    gains = np.where(np.isfinite(gains), gains, 0.0)
+    known = np.isfinite(gains)
+    gains = np.where(known, gains, 0.0)
     found = np.zeros(gains.shape)
-    for row, gain, days in zip(found, gains, horizons, strict=True):
-        sums = np.cumsum(gain)
+    for row, gain, there, days in zip(found, gains, known, horizons, strict=True):
+        sums, many = np.cumsum(gain), np.cumsum(there) >= LEAST_WINDOWS * days
         noise = _variance_of_sum(sums, days) / np.maximum(sums * sums, TINY)
-        share = np.where(sums > 0, 1 - price * noise, 0.0)
+        share = np.where((sums > 0) & many, 1 - price * noise, 0.0)
         row[days:] = np.maximum(share, 0.0)[:-days]
     return found
 
