@@ -175,11 +175,17 @@ def filled(x: Floats, where: Any, value: float) -> Floats:
         (filled(HONEST - 60, EVERY_FIFTH, 0.0), set()),
         (filled(HONEST, EVERY_FIFTH, 0.0), {"zero_share"}),
         (filled(1000 + COUNTS, EVERY_FIFTH, 0.0), {"zero_share"}),
-        (filled(np.diff(HONEST, prepend=0.0), np.arange(1500) % 20 > 0, 0.0), {"zero_share", "constant_share"}),
+        (
+            filled(np.diff(HONEST, prepend=0.0), np.arange(1500) % 20 > 0, 0.0),
+            {"zero_share", "constant_share", "constant_tail"},
+        ),
         (filled(HONEST, EVERY_FIFTH, float(HONEST.mean())), {"imputed_share"}),
-        (filled(HONEST, np.arange(1500) > 1300, float(HONEST[1300])), {"constant_share", "imputed_share"}),
-        (np.interp(np.arange(1500), np.arange(0, 1500, 21), HONEST[::21]), {"imputed_share"}),
-        (np.full(1500, 3.0), {"constant_share"}),
+        (
+            filled(HONEST, np.arange(1500) > 1300, float(HONEST[1300])),
+            {"constant_share", "imputed_share", "constant_tail"},
+        ),
+        (np.interp(np.arange(1500), np.arange(0, 1500, 21), HONEST[::21]), {"imputed_share", "constant_tail"}),
+        (np.full(1500, 3.0), {"constant_share", "constant_tail"}),
         (np.zeros(0), {"support"}),
     ],
     ids=[
@@ -201,6 +207,18 @@ def test_values_that_were_filled_in_are_told_from_those_that_are_as_they_are(x: 
     found = beside(x)
     told = {one for one in stopped(found) if one not in {"leak_probe"} or found[one].value > 0.3}
     assert told == named
+
+
+@pytest.mark.parametrize(
+    ("named", "x"),
+    [
+        ("silent_days", HONEST[:1400]),
+        ("constant_tail", np.append(HONEST[:1489], np.full(11, HONEST[1488]))),
+        ("value_jumps", np.where(np.arange(1500) < 1000, HONEST, 100 * HONEST)),
+    ],
+)
+def test_a_column_that_stopped_or_changed_its_unit_asks(named: str, x: Floats) -> None:
+    assert stopped(beside(x)) == {named}
 
 
 def test_a_column_on_few_days_has_no_support_and_one_known_late_is_told() -> None:

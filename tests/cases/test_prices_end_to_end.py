@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from tests.cases.prices_project import AS_OF, CHEAP, laid
 
+from foregate.app.issued import Issued
 from foregate.app.monitoring import monitor
 from foregate.app.played import Calendar
 from foregate.app.prices import Prices
@@ -17,6 +19,7 @@ from foregate.app.prices.issuing import issues_of, today_of
 from foregate.app.prices.outlook import outlook
 from foregate.app.promotion import drill, plan, promote, rollback, waive
 from foregate.cases.prices import packages
+from foregate.cases.prices.forecasting import Forecast
 from foregate.cases.prices.issuing import forecast_columns
 from foregate.cases.prices.outcomes import outcomes
 from foregate.cases.prices.quotes import Market, Quotes
@@ -209,7 +212,30 @@ def seen_by_readers(app: Prices) -> set[str]:
     return versions
 
 
-def test_a_second_version_runs_in_the_shadow_takes_over_and_is_rolled_back_from(copy: Served) -> None:
+def issued_after(app: Prices, clock: Calendar, days: int) -> list[Issued]:
+    clock.turn(clock.day + timedelta(days=days))
+    lay(app.project.folder / "data", 11, clock.day)
+    return app.issue(clock.day)
+
+
+def failing(version: str, honest: Callable[[packages.Package, Market], Forecast]) -> Callable[..., Forecast]:
+    def forecast(package: packages.Package, market: Market) -> Forecast:
+        if package.version == version:
+            raise DataError("market", found="nothing", wanted="prices", then="Bring them.")
+        return honest(package, market)
+
+    return forecast
+
+
+def compared(app: Prices, version: str) -> set[str]:
+    """Return what the last verdict on a version held against the champion's."""
+    judged = [e.event for e in app.entries() if e.event.version == version and e.event.phase == "verdict"]
+    return {e.subject for e in judged[-1].evidence if e.name == "field_loss_ratio"}
+
+
+def test_a_second_version_runs_in_the_shadow_takes_over_and_is_rolled_back_from(
+    copy: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, file = copy.state.version, copy.app.project.file
     text = file.read_text().replace("\n[prices]\n", f"\n[prices]\n{CHEAP}\n", 1)
     file.write_text(text[: text.index("[prices.exogenous")])  # what the first version reads the second does not know
@@ -224,19 +250,20 @@ def test_a_second_version_runs_in_the_shadow_takes_over_and_is_rolled_back_from(
     plan(app, second.version)
     assert sorted((app.project.folder / "issued").iterdir()) == seen, "a preview writes nothing"
     for _ in range(5):
-        copy.clock.turn(copy.clock.day + timedelta(days=7))
-        lay(app.project.folder / "data", 11, copy.clock.day)
-        assert [one.shadow for one in app.issue(copy.clock.day)] == [False, True]
+        assert [one.shadow for one in issued_after(app, copy.clock, 7)] == [False, True]
     assert seen_by_readers(app) == {first}
+    with monkeypatch.context() as broken:
+        broken.setattr(packages.Package, "forecast", failing(second.version, packages.Package.forecast))
+        told = issued_after(app, copy.clock, 3)
+        assert [bool(one.refused) for one in told] == [False, True], "a broken shadow keeps nobody from the forecast"
+    issued_after(app, copy.clock, 4)
     with app.warehouse() as engine:
         asked = "select version, shadow from bi.issued_price_forecasts where issued_on = $day group by all"
         assert dict(engine.rows(asked, {"day": copy.clock.day})) == {first: False, second.version: True}
     for _ in range(3):
         stepped(app, second.version)
     assert rollouts(app.entries())[-1].stage is Stage.COMPLETED
-    judged = [e.event for e in app.entries() if e.event.version == second.version and e.event.phase == "verdict"]
-    compared = [e for e in judged[-1].evidence if e.name == "field_loss_ratio"]
-    assert {e.subject for e in compared} == {f"{s} {h}" for s in SERIES for h in HORIZONS}
+    assert compared(app, second.version) == {f"{s} {h}" for s in SERIES for h in HORIZONS}
     assert seen_by_readers(app) == {second.version}
     rollback(app, "we change our minds", second.version)
     assert seen_by_readers(app) == {first}

@@ -68,7 +68,7 @@ NAMED = {
     "negative_price": ("non_positive_prices[crude]", {"negative_prices[crude]", "out_of_bounds[crude]"}, "-37.63 USD"),
     "zero_filled": (f"zero_share[{INDEX}]", set(), "20% are exactly zero"),
     "early_exogenous": (f"seen_early[{INDEX}]", set(), "1,000 rows say they were known before"),
-    "leaked_target": (f"leak_probe[{INDEX}]", set(), "crude"),
+    "leaked_target": (f"leak_probe[{INDEX}]", {f"value_jumps[{INDEX}]"}, "crude"),
 }
 SIGNED = {"hole"}
 

@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Issued:
     """A forecast that was issued, by which version, and whether this call made it or found it.
 
-    `shadow`: the version was not in service; readers did not see the forecast.
+    `shadow`: the version was not in service; readers did not see the forecast. `refused`: why it issued nothing, and
+    then the key is empty.
     """
 
     version: str
@@ -34,6 +35,7 @@ class Issued:
     as_of: date
     repeated: bool
     shadow: bool = False
+    refused: str = ""
 
 
 def remember(app: App, state: VersionState) -> None:

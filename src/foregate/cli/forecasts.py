@@ -27,6 +27,9 @@ def forecast(context: typer.Context, case: Case = None, as_of: Day = None, as_js
         data([asdict(one) for one in issued])
         return
     for one in issued:
+        if one.refused:
+            say(f"{one.version} issued nothing in its shadow: {one.refused}")
+            continue
         again = ", as it was issued before: nothing was written" if one.repeated else ""
         shadow = " in its shadow" if one.shadow else ""
         say(f"{one.version} issued {one.key}{shadow}{again}")

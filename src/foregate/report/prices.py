@@ -104,10 +104,11 @@ def plain_words(measured: Iterable[Evidence]) -> Iterator[str]:
         held = [(e.subject.split(" ")[1], wide[e.subject]) for e in own if e.subject in wide]
         if held:
             told = ", ".join(f"{horizon} {e.value:.1%}" for horizon, e in held)
-            least = min((worst[e.subject].value for e in own if e.subject in worst), default=float("nan"))
+            least = min((worst[e.subject] for e in own if e.subject in worst), key=lambda e: e.value, default=None)
+            bad = f"in the worst year of days {least.value:.0%} ({least.subject.split(' ')[1]})" if least else ""
             yield (
                 f"{series}: how far it may move can be said: of past outcomes the 95 % interval held {told}; "
-                f"in the worst year of days {least:.0%}, so it is a promise for the long run and not for each year."
+                f"{bad}, so it is a promise for the long run and not for each year."
             )
 
 

@@ -13,7 +13,7 @@ from foregate.cases.prices.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.prices.settings import PricesSettings, check_series
 from foregate.cases.prices.views import PRODUCTION
 from foregate.cases.prices.work import InService, Work
-from foregate.core.errors import ConfigurationError
+from foregate.core.errors import ConfigurationError, DataError
 from foregate.lifecycle.alerts import rules_of
 from foregate.lifecycle.forecast_crossings import crossing_gates
 from foregate.lifecycle.store import holder_name
@@ -108,12 +108,12 @@ class Prices(App):
 
         Raises DataError for data that the run would stop at.
         """
-        from foregate.app.prices.issuing import refuse_unsound, today_of
+        from foregate.app.prices.issuing import refuse_unfit, today_of
 
         on = self.day(as_of)
         with self.warehouse() as engine:
             today = today_of(self, engine, on)
-            refuse_unsound(today, self.settings, f"prices as of {on}")
+            refuse_unfit(today, self.settings)
             market = today.market(self.settings)
         told = [
             f"{name}: {len(one):,} days to {one.days[-1]}, {one.price[-1]:,.2f} {self.settings.series[name].unit}"
@@ -157,7 +157,11 @@ class Prices(App):
         if version is None:
             return None
         package = self.package(version)
-        return InService(package, Today(self, engine, work).market(package.settings))
+        try:
+            return InService(package, Today(self, engine, work).market(package.settings))
+        except DataError as error:
+            # What is gone for good must not keep the version that does without it from being judged.
+            return InService(package, None, str(error))
 
     def package(self, version: str) -> Package:
         """Return a version's package, its bytes checked against the digest the ledger recorded."""

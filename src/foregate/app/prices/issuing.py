@@ -11,12 +11,14 @@ from foregate.app.opened import schema_of
 from foregate.app.prices.today import Today, findings
 from foregate.cases.prices import issues
 from foregate.cases.prices.issues import Issue
-from foregate.cases.prices.issuing import Kept, keep_issue, stage_tables
+from foregate.cases.prices.issuing import Kept, forecast_findings, keep_issue, stage_tables
 from foregate.cases.prices.lifecycle import MODEL
 from foregate.cases.prices.outcomes import Outcomes, issue_evidence, outcome_evidence, outcomes
+from foregate.cases.prices.phases import issue as phase
 from foregate.cases.prices.quotes import Market
-from foregate.core.errors import NotAllowedError
+from foregate.core.errors import DataError, ForegateError, NotAllowedError
 from foregate.core.evidence import Evidence
+from foregate.core.gate import Effect, Judgement, Result, judge
 from foregate.lifecycle.store import holder_name
 from foregate.modeling.measured import Measured, digest_of
 
@@ -31,22 +33,32 @@ def issue(app: Prices, as_of: date | None = None) -> list[Issued]:
     """Return the forecasts issued as of a day: by the version in service, and by the one that is tried in its shadow.
 
     The same version over the same data of the same day gives the same forecast, and writes nothing again. Raises
-    NotAllowedError when nothing is in service, and whatever is wrong with the data; then nothing is issued.
+    NotAllowedError when nothing is in service, and whatever is wrong with its data; then nothing is issued. A version
+    in its shadow that can not forecast does not keep the one in service from it: it issues nothing and says why.
     """
     on = app.day(as_of)
     versions = in_trial(app)
     refuse_backdated(app, on)
-    found = []
     with app.ledger.lease(MODEL, holder_name(app.actor)), app.warehouse() as engine:
-        loaded = [app.package(version) for version in versions]
         today = today_of(app, engine, on)
-        refuse_unsound(today, loaded[0].settings, f"forecast of {on}")
-        for package in loaded:
-            shadow = package.version != versions[0]
-            kept = stage_today(today, package, shadow=shadow)
-            new = record(app, package.version, kept.key, kept.digest, on)
-            found.append(Issued(package.version, kept.key, on, not new, shadow))
+        found = [_issued(today, versions[0], shadow=False)]
+        for version in versions[1:]:
+            try:
+                found.append(_issued(today, version, shadow=True))
+            except ForegateError as error:
+                found.append(Issued(version, "", on, repeated=False, shadow=True, refused=str(error)))
     return found
+
+
+def _issued(today: Today, version: str, *, shadow: bool) -> Issued:
+    """Return what a version has issued on the day; raises NotAllowedError for data that are not to forecast from."""
+    package = today.app.package(version)
+    if wrong := today.unsound(package.settings):
+        then = "Bring the data of these days, or say --as-of the day they end; nothing was issued."
+        raise NotAllowedError(f"forecast of {today.day} by {version}", **_told(wrong), then=then)
+    kept = stage_today(today, package, shadow=shadow)
+    new = record(today.app, version, kept.key, kept.digest, today.day)
+    return Issued(version, kept.key, today.day, not new, shadow)
 
 
 def today_of(app: Prices, engine: DuckDB, on: date) -> Today:
@@ -55,8 +67,17 @@ def today_of(app: Prices, engine: DuckDB, on: date) -> Today:
 
 
 def stage_today(today: Today, package: Package, *, shadow: bool) -> Kept:
-    """Return the name and digest of a package's forecast of the day, kept for good and staged for readers."""
+    """Return the name and digest of a package's forecast of the day, kept for good and staged for readers.
+
+    Raises NotAllowedError for one that a run would block on; then nothing is written.
+    """
     found = package.forecast(today.market(package.settings))
+    made = Measured(today.day, package.version)
+    gates = [g for g in map(today.app.settings.moved, phase.GATES) if g.effect is Effect.BLOCK]
+    wrong = [j for j in judge(gates, forecast_findings(made, found, package.settings)) if j.result is not Result.PASS]
+    if wrong:
+        then = "Run the project again, or roll back; nothing was issued."
+        raise NotAllowedError(f"forecast of {today.day} by {package.version}", **_told(wrong), then=then)
     kept = keep_issue(package, found, today.app.project.folder)
     today.engine.use(schema_of(package.version))
     stage_tables(today.engine, package, found, kept.key, shadow=shadow)
@@ -82,16 +103,19 @@ def stage_again(app: Prices, engine: DuckDB, version: str, on: date) -> None:
     stage_tables(engine, package, newest, str(named.detail["issue"]), shadow=shadow)
 
 
-def refuse_unsound(today: Today, settings: PricesSettings, what: str) -> None:
-    """Raise NotAllowedError naming what is wrong with the data: missing days are no forecast of no change."""
-    wrong = today.unsound(settings)
-    if wrong:
-        raise NotAllowedError(
-            what,
-            found="; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong),
-            wanted="; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
-            then="Bring the data of these days, or say --as-of the day they end; nothing was issued.",
-        )
+def refuse_unfit(today: Today, settings: PricesSettings) -> None:
+    """Raise DataError naming what is wrong with the data of the day, as settings read them."""
+    if wrong := today.unsound(settings):
+        then = "Correct the data, or say --as-of the day they end."
+        raise DataError(f"prices as of {today.day}", **_told(wrong), then=then)
+
+
+def _told(wrong: Sequence[Judgement]) -> dict[str, str]:
+    """Return `found` and `wanted` of an error about gates: each by its label, in words."""
+    return {
+        "found": "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong),
+        "wanted": "; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
+    }
 
 
 def issues_of(

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from foregate.cases.prices.quote_checks import LONGEST_RUN, lag, row_findings, runs
-from foregate.cases.prices.quotes import Floats, Ints, Market, Quotes, Values, exogenous_at
+from foregate.cases.prices.quote_checks import LONGEST_RUN, lag, row_findings, runs, unit_jumps
+from foregate.cases.prices.quotes import MOST_DAYS, Floats, Ints, Market, Quotes, Values, exogenous_at
 from foregate.cases.prices.settings import PricesSettings
 from foregate.core.evidence import Evidence
 from foregate.modeling.measured import Measured
@@ -34,6 +34,8 @@ def exogenous_findings(made: Measured, market: Market, settings: PricesSettings)
     to 1, of a series' days with a value. `zero_share`: the part of values that are exactly zero, 0 where zeros come
     naturally. `constant_share`: the part in runs of more than five equal values. `imputed_share`: the part that lies
     on straight lines between others, or is the one value, other than zero, that stands far more often than any other.
+    `silent_days`: by how much the newest value is older, on the day the newest price is known, than a value may be.
+    `constant_tail`: how many of the newest values are the same. `value_jumps`: as `unit_jumps` of prices.
     `leak_probe`: the most that the column explains of returns still to come, see `foretold`.
     """
     for name, values in market.exogenous.items():
@@ -41,6 +43,7 @@ def exogenous_findings(made: Measured, market: Market, settings: PricesSettings)
         yield lag(made, name, values)
         yield _support(made, market, name)
         yield from _filled(made, name, values)
+        yield from _newest(made, market, name, values)
         yield _leak_probe(made, market, settings, name)
 
 
@@ -178,6 +181,25 @@ def _support(made: Measured, market: Market, name: str) -> Evidence:
     series = min(shares, key=lambda one: shares[one])
     words = f"on {shares[series]:.0%} of the days of {series} a value is known"
     return made.count("support", shares[series], len(market.quotes[series]), name, words)
+
+
+def _newest(made: Measured, market: Market, name: str, values: Values) -> Iterator[Evidence]:
+    """Yield whether the column still says something new on the newest day, and whether its unit is what it was."""
+    if not len(values):
+        for evidence in ("silent_days", "constant_tail", "value_jumps"):
+            yield made.count(evidence, 0, 0, name, "no value at all")
+        return
+    asked, newest = max(quotes.known[-1] for quotes in market.quotes.values()), values.days[-1]
+    age = int((asked - newest).astype(int))
+    words = f"newest value of {newest}, {age} days before the newest price is known; {MOST_DAYS} count"
+    yield made.days("silent_days", max(0, age - MOST_DAYS), len(values), name, words)
+    long = int(runs(values.value)[-1])
+    words = f"{values.value[-1]:g} on each of the newest {long} days" if long > 1 else ""
+    yield made.count("constant_tail", long, len(values), name, words)
+    # What may be zero or negative has no level that a unit could multiply.
+    places = unit_jumps(values.value) if values.value.min() > 0 else np.zeros(0, dtype=np.int64)
+    words = "; ".join(f"to {values.value[at]:g} on {values.days[at]}" for at in places[:3].tolist())
+    yield made.count("value_jumps", len(places), len(values), name, words)
 
 
 def _filled(made: Measured, name: str, values: Values) -> Iterator[Evidence]:

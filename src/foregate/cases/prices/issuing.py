@@ -151,7 +151,7 @@ def _ordered(one: Told) -> bool:
 
 
 def _stamps(made: Measured, told: Sequence[Told]) -> Evidence:
-    """Return how many forecasts fall due on no working day, before their price, or no later than a nearer one."""
+    """Return how many forecasts fall due no later than their price, or than a nearer one of the same series."""
     wrong = []
     for before, one in zip((None, *told), told, strict=False):
         later = before is None or before.series != one.series or before.target_day < one.target_day

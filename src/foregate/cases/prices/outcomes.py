@@ -116,7 +116,9 @@ def outcome_evidence(made: Measured, found: Sequence[Outcomes], promised: Mappin
 
 
 def _revised(one: Outcomes) -> str:
-    return f"{one.revised} prices changed and {one.lost} gone since they were forecast from" if one.revised else ""
+    if not one.revised + one.lost:
+        return ""
+    return f"{one.revised} prices changed and {one.lost} gone since they were forecast from"
 
 
 def estimates(made: Measured, one: Outcomes) -> Iterator[Evidence]:

@@ -196,10 +196,10 @@ def _check_errors(package: Package, predictions: pa.Table, folder: Path) -> None
         for key in one
         if not _same(one[key], again.get(name, {}).get(key, math.nan))
     ]
-    if differ or set(again) != set(package.errors):
+    if differ or {n: set(one) for n, one in again.items()} != {n: set(one) for n, one in package.errors.items()}:
         raise DataError(
             f"artifact {folder / 'errors.json'}",
-            found="; ".join(differ) or f"errors of {', '.join(package.errors)}",
+            found="; ".join(differ) or "errors that lack some, or have more",
             wanted="the errors of the predictions kept beside them",
             then="An error is never written by hand: run the version again.",
         )

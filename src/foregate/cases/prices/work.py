@@ -20,10 +20,11 @@ FORECAST, WEIGHTS = "price_forecast", "price_weights"
 
 
 class InService(NamedTuple):
-    """The version in service, and the market as it reads it."""
+    """The version in service, and the market as it reads it: None where its data are gone, `gone` says which."""
 
     package: Package
-    market: Market
+    market: Market | None
+    gone: str = ""
 
 
 @dataclass

@@ -47,6 +47,11 @@ def _of_trees(made: Measured, work: Work, fitted: Fitted, series: str) -> Iterat
             yield made.nothing(gate.evidence, words, gate.at_least or 0.0)
         return
     fits = fitted.runs.fits
+    if not fits:
+        words = f"{TREES} were never fitted: no day after burn_in_days had outcomes enough"
+        for gate in GATES:
+            yield made.nothing(gate.evidence, words, gate.at_least or 0.0)
+        return
     words = f"{len(fits)} fits; the newest outcome each used had come so many days before its day, at least"
     yield made.days("embargo_days", embargo_days(fits), len(fits), series, words)
     y, volatility, found = features_of(work.market, work.settings, series)
@@ -73,6 +78,9 @@ def _shifted(made: Measured, work: Work, fitted: Fitted, series: str) -> Evidenc
         return made.nothing("shifted_features", "fewer than two fits")
     y, volatility, found = features_of(work.market, work.settings, series)
     last = (fitted.runs.fitted_at[-2], fitted.runs.fitted_at[-1])
+    if last[0] - int(np.argmax(np.isfinite(volatility))) < 2 * (last[1] - last[0]):
+        words = f"too few days before the last two fits, {last[1] - last[0]} days apart, to tell a shift from chance"
+        return made.nothing("shifted_features", words)
     noise = importance_noise(EXPERT, found, y, volatility, horizons[place], last, work.seed)
     shifted = [one for one in importance_shift(found.names, fitted.runs.importances[:, place], noise) if one.shifted]
     words = "; ".join(f"{one.feature} by {one.change:.0%}, of itself {one.noise_floor:.0%}" for one in shifted)

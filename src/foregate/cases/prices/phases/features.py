@@ -20,6 +20,9 @@ GATES = (
     Gate("zero_share", at_most=0.05, why="zeros in place of what is missing are taken for measurements"),
     Gate("constant_share", at_most=0.05, effect=SIGN, why="a value carried forward is no news"),
     Gate("imputed_share", at_most=0.05, effect=SIGN, why="what was filled in between two values knew the later one"),
+    Gate("silent_days", at_most=0, effect=SIGN, why="a column that stopped arriving tells nothing of today"),
+    Gate("constant_tail", at_most=5, effect=SIGN, why="a value carried forward to the end tells nothing of today"),
+    Gate("value_jumps", at_most=0, effect=SIGN, why="a column in another unit is another column"),
     Gate("leak_probe", at_most=0.3, why="nothing honest explains so much of what is still to come"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,12 +17,13 @@ from foregate.core.evidence import Evidence, Unit
 from foregate.core.gate import Effect, Gate
 from foregate.core.phase import Run
 from foregate.metrics.diebold import diebold_mariano
-from foregate.metrics.estimate import Estimate
+from foregate.metrics.estimate import Estimate, untold
 from foregate.modeling.measured import Measured, digest_of
 
 DOES = "Opens the sealed days once: error over no-change's and the champion's, alarms for leaks, and coverage."
 SIGN = Effect.SIGN_OFF
 LEAST_WINDOWS = 8
+Theirs = tuple[str, Track | str, Floats]
 SLACK = 0.05
 GATES = (
     Gate("mae_ratio", at_most=1.05, effect=SIGN, why="no-change, which costs nothing, errs less"),
@@ -77,28 +79,37 @@ def _verdict(work: Work, track: Track, found: Followed, sealed: Flags, row: int)
     return f"{rule} against no-change: {verdict} (Diebold-Mariano p {test.p_value:.2f}); {told}"
 
 
-def _against(
-    made: Measured, work: Work, track: Track, found: Followed, theirs: tuple[str, Track, Floats] | None, row: int
-) -> Evidence:
+def _against(made: Measured, work: Work, track: Track, found: Followed, theirs: Theirs | None, row: int) -> Evidence:
     """Return our error over the champion's on the sealed days both foretold, the champion as it would be followed."""
     name, ahead = list(work.settings.horizons)[row], track.horizons[row]
     key = f"{track.name} {name}"
-    if theirs is None or ahead not in theirs[1].horizons:
+    if theirs is None or (isinstance(theirs[1], Track) and ahead not in theirs[1].horizons):
         words = "no version is in service that forecasts it"
         return made.estimate("champion_mae_ratio", Estimate(1.0, 1.0, 1.0, 0), Unit.RATIO, key, words)
     version, other, said = theirs
+    if isinstance(other, str):
+        none = untold(0, math.inf, 0, made.level)
+        return made.estimate("champion_mae_ratio", none, Unit.RATIO, key, f"{version} can not be followed: {other}")
     errors = np.full(track.days.size, np.nan)
     _, mine, others = np.intersect1d(track.days, other.days, return_indices=True)
-    errors[mine] = other.errors(said)[other.horizons.index(ahead)][others]
+    place = other.horizons.index(ahead)
+    # Of another column or unit nothing can be compared: both must have seen the same price come.
+    same = np.isclose(track.came()[row][mine], other.came()[place][others], rtol=1e-9, atol=0)
+    errors[mine] = np.where(same, other.errors(said)[place][others], np.nan)
     rows = split(track, work.settings).sealed[row]
     ratio = relative_mae(track.errors(found.said)[row], errors, rows, ahead, made.level)
     return made.estimate("champion_mae_ratio", ratio, Unit.RATIO, key, f"over {version}'s error")
 
 
-def _champion(series: str, champion: InService | None) -> tuple[str, Track, Floats] | None:
-    """Return the champion's version, its track of a series, and what it would have said on each day; None without."""
+def _champion(series: str, champion: InService | None) -> Theirs | None:
+    """Return the champion's version, its track of a series, and what it would have said on each day; None without.
+
+    Where its data are gone the track is the words that say so.
+    """
     if champion is None or series not in champion.package.settings.series:
         return None
+    if champion.market is None:
+        return champion.package.version, champion.gone, np.zeros(0)
     track, found = champion.package.follow(champion.market, series)
     return champion.package.version, track, found.said
 
@@ -114,7 +125,7 @@ def _coverage(made: Measured, work: Work, track: Track, found: Followed, sealed:
             told = covered(inside(track, found, at, row), nominal, sealed[row], ahead, made.level)
             words = f"{told.rows:,} origins, {told.rows // ahead:,} of them independent"
             yield made.estimate(f"coverage_{round(100 * nominal)}", told, Unit.RATE, f"{track.name} {name}", words)
-            if told.high < nominal - SLACK or told.low > nominal + SLACK:
+            if told.high < nominal - SLACK or told.low > nominal + min(SLACK, (1 - nominal) / 2):
                 broken.append(f"{name} {nominal:.0%} held {told.value:.0%}")
     count = len(work.settings.horizons) * len(work.settings.levels)
     yield made.count("broken_intervals", len(broken), count, track.name, ", ".join(broken))
