@@ -1,5 +1,6 @@
 """Oil and gas as they traded: a price below zero, no direction to forecast, intervals that hold in the long run."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,55 +15,28 @@ from foregate.core.folds import State, VersionState
 from foregate.core.gate import Effect, Judgement, Result
 from foregate.report.prices import plain_words
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "commodity_daily"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "energy_prices"
+DATA = ROOT.parent / "shared" / "data" / "commodity_daily"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real prices are not on this machine: no {DATA}")
 
 AS_OF = date(2024, 12, 30)
 BELOW_ZERO = "-36.98 USD per barrel on 2020-04-20"
 DISPLACEMENT = "displacement = 50\n"
-SERIES = {
-    "wti": ("wti-daily", "USD per barrel", DISPLACEMENT),
-    "brent": ("brent-daily", "USD per barrel", ""),
-    "henry_hub": ("natural-gas-henry-hub-daily", "USD per million BTU", ""),
-}
+SERIES = ("wti", "brent", "henry_hub")
 HORIZONS = {"1w": 5, "1m": 21, "3m": 63, "6m": 126}
 KEYS = [f"{series} {horizon}" for series in SERIES for horizon in HORIZONS]
-HEAD = f"""name = "energy"
-as_of = {AS_OF}
-seed = 7
-
-[warehouse]
-url = "duckdb:///warehouse.duckdb"
-
-[ledger]
-url = "sqlite:///ledger.sqlite"
-
-[prices]
-experts = ["no_change", "drift_1y", "momentum", "ses", "mean_reversion"]
-
-[sources.vix]
-file = "{DATA / "vix-daily.csv"}"
-key = "DATE"
-happened = "DATE"
-known_after = "1 day"
-
-[prices.exogenous.vix]
-source = "vix"
-day = "DATE"
-value = "CLOSE"
-"""
+QUICK = 'experts = ["no_change", "drift_1y", "momentum", "ses", "mean_reversion"]'
 
 
-def laid(folder: Path) -> Path:
-    """Return the project file over the real prices, which are published a week later; nothing of them is copied."""
-    text = HEAD
-    for name, (file, unit, more) in SERIES.items():
-        text += f'\n[sources.{name}]\nfile = "{DATA / file}.csv"\nkey = "Date"\nhappened = "Date"\n'
-        text += f'known_after = "7 days"\n\n[prices.series.{name}]\nsource = "{name}"\nday = "Date"\nprice = "Price"\n'
-        text += f'unit = "{unit}"\n{more}'
-    declared = folder / "foregate.toml"
-    declared.write_text(text)
-    return declared
+def laid(root: Path) -> Path:
+    """Return the file of the example, without trees, beside the same data; nothing of them is copied."""
+    folder = root / "main" / "examples" / "energy_prices"
+    shutil.copytree(EXAMPLE, folder)
+    (root / "shared").symlink_to(ROOT.parent / "shared")
+    file = folder / "foregate.toml"
+    file.write_text(file.read_text().replace("\n[prices]\n", f"\n[prices]\n{QUICK}\n"))
+    return file
 
 
 @dataclass
@@ -107,7 +81,7 @@ def test_a_price_below_zero_without_a_displacement_blocks_and_is_named_with_its_
     file = laid(tmp_path)
     assert DISPLACEMENT in file.read_text()
     file.write_text(file.read_text().replace(DISPLACEMENT, ""))
-    state = Prices(tmp_path, "Ada", Calendar(AS_OF)).run(AS_OF)
+    state = Prices(file.parent, "Ada", Calendar(AS_OF)).run(AS_OF)
     assert state.state is State.BLOCKED
     blocking = [label for label, one in open_gates(state).items() if one.gate.effect is Effect.BLOCK]
     assert blocking == ["non_positive_prices[wti]"]
