@@ -238,7 +238,9 @@ def _present(loc: Sequence[str | int], raw: Any) -> list[str | int]:
     """Return the keys of an error's place that are in the file, without what the checking library put between."""
     keys: list[str | int] = []
     for place, part in enumerate(loc):
-        inside = (isinstance(raw, dict) and part in raw) or (isinstance(raw, list) and isinstance(part, int))
+        inside = (isinstance(raw, dict) and part in raw) or (
+            isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+        )
         if inside:
             raw = raw[part]
         if inside or (place == len(loc) - 1 and isinstance(raw, dict)):

@@ -25,7 +25,8 @@ from foregate.cases.prices.outcomes import outcomes
 from foregate.cases.prices.quotes import Market, Quotes
 from foregate.cases.prices.world import lay
 from foregate.core.errors import ConfigurationError, DataError, NotAllowedError
-from foregate.core.folds import PROMOTABLE, VersionState
+from foregate.core.event import Kind
+from foregate.core.folds import PROMOTABLE, VersionState, readers
 from foregate.core.gate import Effect, Result
 from foregate.core.rollout import Stage, rollouts
 from foregate.lifecycle.alerts import AlertSettings, budget, rules_of
@@ -92,6 +93,15 @@ def test_a_run_over_the_same_data_is_the_same_version_and_changes_nothing(served
     before = len(served.app.entries())
     assert served.app.run(AS_OF).version == served.state.version
     assert len(served.app.entries()) == before
+
+
+def test_the_sealed_days_are_named_so_that_a_day_more_or_less_is_the_same_reading(served: Served) -> None:
+    opened = [e.event for e in served.app.entries() if e.event.kind is Kind.OPENED]
+    window = str(opened[0].detail["window"])
+    first, last = window.split("..")
+    assert date.fromisoformat(first) < date.fromisoformat(last) <= AS_OF
+    moved = f"{date.fromisoformat(first) + timedelta(days=1)}..{date.fromisoformat(last) + timedelta(days=1)}"
+    assert readers((e.event for e in served.app.entries()), moved) == [served.state.version]
 
 
 def test_every_sealed_error_is_that_of_the_predictions_kept(served: Served) -> None:

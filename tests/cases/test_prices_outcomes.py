@@ -79,6 +79,13 @@ def test_few_outcomes_give_no_verdict() -> None:
         assert math.isnan(e.value)
 
 
+def test_a_row_of_hits_is_worth_no_more_than_its_windows() -> None:
+    one = replace(made_outcomes(60), lower=np.zeros((2, 60)), upper=np.full((2, 60), 1e3))
+    found = {e.name: e for e in estimates(MADE, one)}["issued_coverage_95"]
+    assert found.value == 1
+    assert found.low < 0.8, "60 daily issues of a week ahead are twelve windows"
+
+
 def made_outcomes(count: int = 200, seed: int = 0) -> Outcomes:
     rng = np.random.default_rng(seed)
     price = 50 + np.cumsum(rng.normal(0, 0.5, count + 5))

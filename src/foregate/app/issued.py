@@ -130,6 +130,15 @@ def recorded(
     return found
 
 
+def newest(app: App, version: str, until: date, *, read: Callable[[Path, str, str], T]) -> T | None:
+    """Return what a version issued last up to a day, as `read` returns it; None when it issued nothing.
+
+    Raises DataError when that issue is not as it was written; damage to older ones is not its business.
+    """
+    told = [e for e in events_of(app, version) if date.fromisoformat(str(e.detail["as_of"])) <= until]
+    return _read(app, told[-1], read) if told else None
+
+
 def _read(app: App, event: Event, read: Callable[[Path, str, str], T]) -> T:
     key = str(event.detail["issue"])
     try:

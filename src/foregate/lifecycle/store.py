@@ -168,7 +168,7 @@ class Store:
         return NotAllowedError(
             f"model {model}",
             found=f"a run of it by {holder}",
-            wanted="one walker at a time",
+            wanted="one command at a time",
             then="Wait for it to end, or end that process.",
         )
 

@@ -56,7 +56,13 @@ def effective_rows(inside: ArrayLike, blocks: ArrayLike) -> float:
     return min(max(1.0, worth), float(known.size))
 
 
-def coverage(inside: ArrayLike, nominal: float, blocks: ArrayLike | None = None, level: float = 0.95) -> Estimate:
+def coverage(
+    inside: ArrayLike,
+    nominal: float,
+    blocks: ArrayLike | None = None,
+    level: float = 0.95,
+    most: float = math.inf,
+) -> Estimate:
     """Return the share of outcomes inside their intervals, in [0, 1], to be held against the nominal one.
 
     Without blocks rows are independent and the interval is Wilson's. Blocks label rows that hang together
@@ -65,18 +71,22 @@ def coverage(inside: ArrayLike, nominal: float, blocks: ArrayLike | None = None,
     which always holds the independent one. One block: interval [0, 1]. `nominal` is checked and moves
     nothing; of small counts even a right interval covers more than it says, see `pit_coverage`. Where few
     rows are outside, flags hardly show how rows hang together: with 12 blocks that all but fall as one, the
-    interval of a nominal 95 % held it 79 times of 100, that of `pit_coverage` 97. `rows` counts rows, not
-    effective rows. ValueError for flags not 0 or 1, empty input, unequal lengths, a nominal outside (0, 1).
-    Wilson 1927; Korn & Graubard 1998.
+    interval of a nominal 95 % held it 79 times of 100, that of `pit_coverage` 97. Where all or none are inside
+    flags show nothing of it: `most` says how many independent rows there can be at all, as windows that overlap
+    are no more than their days over the horizon. `rows` counts rows, not effective rows. ValueError for flags
+    not 0 or 1, empty input, unequal lengths, a nominal outside (0, 1). Wilson 1927; Korn & Graubard 1998.
 
     >>> [round(x, 3) for x in coverage([1, 1, 0, 1], 0.8)[:3]]
     [0.75, 0.301, 0.954]
+    >>> blocks = [at // 63 for at in range(504)]
+    >>> [round(coverage([1] * 504, 0.95, blocks, most=most).low, 2) for most in (504, 8)]
+    [0.99, 0.59]
     """
     known = outcomes_of(inside, "flags")
     _checked_nominal(nominal)
     if blocks is None:
         return wilson(float(known.sum()), known.size, level)
-    return _in_blocks(known, effective_rows(known, blocks), blocks, level)
+    return _in_blocks(known, min(effective_rows(known, blocks), max(1.0, most)), blocks, level)
 
 
 def _in_blocks(known: Floats, effective: float, blocks: ArrayLike, level: float) -> Estimate:

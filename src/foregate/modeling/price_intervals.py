@@ -198,7 +198,8 @@ def coverage_by(
     found = {}
     for label in np.unique(groups[known]):
         chosen = known & (groups == label)
-        found[label.item()] = coverage(flags[chosen], nominal, None if horizon == 1 else blocks[chosen])
+        most = float(chosen.sum()) / horizon
+        found[label.item()] = coverage(flags[chosen], nominal, None if horizon == 1 else blocks[chosen], most=most)
     return found
 
 

@@ -112,9 +112,12 @@ def fan_chart(weeks: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
 
 
 def draw(chart: Mapping[str, Any], target: Path) -> None:
-    """Write a chart as .svg or .png; raises ConfigurationError for another ending."""
+    """Write a chart as .svg or .png; raises ConfigurationError for another ending, or a folder that is not there."""
     import vl_convert
 
+    if not target.parent.is_dir():
+        found, wanted = f"no folder {target.parent}", "a folder that is there"
+        raise ConfigurationError("--picture", found=found, wanted=wanted, then="Make it, or choose another.")
     if target.suffix == ".svg":
         target.write_text(vl_convert.vegalite_to_svg(dict(chart)), encoding="utf-8")
     elif target.suffix == ".png":

@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from foregate.app.funnel.issuing import issues_of
+from foregate.app.issued import newest
+from foregate.cases.funnel import issues
 from foregate.cases.funnel.events import read_events
 from foregate.cases.funnel.issues import Issue
 from foregate.cases.funnel.issuing import readers_of
@@ -39,12 +41,13 @@ class Outlook:
 
 def outlook(app: Funnel, version: str, days: int = OUTLOOK_DAYS) -> Outlook:
     """Return the newest issue of a version, summed over its first days; raises NotAllowedError when there is none."""
-    written = issues_of(app, version, app.clock().date())
-    if not written:
+    today = app.clock().date()
+    issue = newest(app, version, today, read=issues.read)
+    if issue is None:
         raise NotAllowedError(
             f"forecast of {version}", found="none issued", wanted="one", then="`foregate forecast funnel` issues one."
         )
-    issue, package = written[-1], app.package(version)
+    package, written = app.package(version), issues_of(app, version, today, damaged=[])
     with app.warehouse() as engine:
         work = app.work(engine, issue.forecast.day)
         events = read_events(engine, package.settings, work.sources, issue.forecast.day)

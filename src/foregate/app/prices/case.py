@@ -10,6 +10,7 @@ from foregate.app.issued import remember
 from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
 from foregate.cases.prices import packages
 from foregate.cases.prices.lifecycle import MODEL, check_names, lifecycle
+from foregate.cases.prices.origins import sealed_window
 from foregate.cases.prices.settings import PricesSettings, check_series
 from foregate.cases.prices.views import PRODUCTION
 from foregate.cases.prices.work import InService, Work
@@ -124,16 +125,18 @@ class Prices(App):
 
     def run(self, as_of: date | None = None, watch: Watch = lambda _step: None) -> VersionState:
         """Return the state of the version these declarations and data make, after walking it through its phases."""
+        from foregate.app.prices.issuing import today_of
+
         on = self.day(as_of)
         with self.ledger.lease(MODEL, holder_name(self.actor)), self.warehouse() as engine:
             watch(Step("sources", "Reads the prices' sources and takes their fingerprints."))
             with self.remember_failure():
-                work = self.work(engine, on)
+                today = today_of(self, engine, on)
+                work, work.window = today.work, sealed_window(today.market(self.settings), self.settings)
                 work.unstable = unstable(engine, work.sources, self.project.folder)
             version = self._version_of(work)
             engine.use(schema_of(version))
             work.champion = lambda: self._in_service(engine, work)
-            work.window = f"the last {work.settings.test_days} trading days to {on}"
             detail = {"inputs": dict(work.fingerprints), "code": code_digest(MODEL), "libraries": libraries()}
             run = run_of(self, engine, version, on)
             state = walk(lifecycle(work, work.window), run, self.ledger, self.clock, self.actor, watch, detail)

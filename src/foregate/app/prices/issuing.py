@@ -54,7 +54,7 @@ def _issued(today: Today, version: str, *, shadow: bool) -> Issued:
     """Return what a version has issued on the day; raises NotAllowedError for data that are not to forecast from."""
     package = today.app.package(version)
     if wrong := today.unsound(package.settings):
-        then = "Bring the data of these days, or say --as-of the day they end; nothing was issued."
+        then = "Bring or correct the data, or say --as-of a day before that; nothing was issued."
         raise NotAllowedError(f"forecast of {today.day} by {version}", **_told(wrong), then=then)
     kept = stage_today(today, package, shadow=shadow)
     new = record(today.app, version, kept.key, kept.digest, today.day)
@@ -106,16 +106,21 @@ def stage_again(app: Prices, engine: DuckDB, version: str, on: date) -> None:
 def refuse_unfit(today: Today, settings: PricesSettings) -> None:
     """Raise DataError naming what is wrong with the data of the day, as settings read them."""
     if wrong := today.unsound(settings):
-        then = "Correct the data, or say --as-of the day they end."
+        then = "Bring or correct the data, or say --as-of a day before that."
         raise DataError(f"prices as of {today.day}", **_told(wrong), then=then)
 
 
 def _told(wrong: Sequence[Judgement]) -> dict[str, str]:
     """Return `found` and `wanted` of an error about gates: each by its label, in words."""
     return {
-        "found": "; ".join(f"{j.label}: {j.evidence.words if j.evidence else j.words}" for j in wrong),
+        "found": "; ".join(f"{j.label} {_said(j)}" for j in wrong),
         "wanted": "; ".join(f"{j.label} {j.gate.wanted()}" for j in wrong),
     }
+
+
+def _said(judgement: Judgement) -> str:
+    found = judgement.evidence
+    return f"{found.value:g}{f' ({found.words})' if found.words else ''}" if found else judgement.words
 
 
 def issues_of(
@@ -144,11 +149,12 @@ def measured(app: Prices, version: str, on: date) -> list[Evidence]:
     came = outcome_evidence(made, came_of(market, package.settings, written), promised)
     lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
     sound = findings(made, market, package.settings)
-    return [*came, *issue_evidence(made, written), *sound, _age(made, written, on), lost]
+    return [*came, *issue_evidence(made, written), *sound, _age(made, written, on, len(damaged)), lost]
 
 
-def _age(made: Measured, written: Sequence[Issue], on: date) -> Evidence:
+def _age(made: Measured, written: Sequence[Issue], on: date, damaged: int) -> Evidence:
     if not written:
-        return made.nothing("days_since_issue", "nothing was issued", float("nan"))
+        words = f"{damaged} were issued, none is as it was written" if damaged else "nothing was issued"
+        return made.nothing("days_since_issue", words, float("nan"))
     newest = written[-1].forecast.day
     return made.days("days_since_issue", (on - newest).days, len(written), words=f"the newest was issued on {newest}")

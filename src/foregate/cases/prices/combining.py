@@ -102,7 +102,7 @@ def choose(losses: Mapping[str, Floats], horizon: int) -> tuple[str, str]:
 
     >>> ramp = np.arange(40.0)
     >>> choose({"equal": 1 + ramp % 3, "no_change": ramp % 2}, 1)
-    ('no_change', 'equal errs 4.05 times as much as no_change (p 0.000): no_change stands in')
+    ('no_change', 'equal errs 3.95 times as much as no_change (p 0.000): no_change stands in')
     """
     names = [name for name in losses if name != NAIVE]
     stands, told = names[0] if names else NAIVE, ""

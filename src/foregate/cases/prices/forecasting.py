@@ -79,7 +79,7 @@ def told_of(track: Track, found: Followed, settings: PricesSettings) -> Iterator
             forecast=float(point[row]),
             bounds={n: (float(lower[at, row]), float(upper[at, row])) for at, n in enumerate(settings.levels)},
             regime=REGIMES[max(0, int(track.state[-1]))],
-            volatility=float(track.volatility[-1] * np.sqrt(_YEAR_DAYS)),
+            volatility=_yearly(track),
             spread=float(track.spread[row, -1]),
             weights=dict(zip(track.experts, found.weights[row, -1].tolist(), strict=True)),
             extreme=bool(found.extreme[row, -1]),
@@ -87,3 +87,13 @@ def told_of(track: Track, found: Followed, settings: PricesSettings) -> Iterator
             incoherent=bool(found.incoherent[-1]),
             plain=bool(found.plain[row, -1]),
         )
+
+
+def _yearly(track: Track) -> float:
+    """Return a year's standard deviation as a share of the newest price, NaN for one that is not above 0.
+
+    Returns are those of the price with its displacement; of the price itself they are larger.
+    """
+    price = float(track.price[-1])
+    daily = float(track.volatility[-1]) * (price + track.displacement)
+    return float(daily * np.sqrt(_YEAR_DAYS) / price) if price > 0 else float("nan")

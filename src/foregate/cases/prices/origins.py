@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foregate.cases.prices.quotes import Market
 from foregate.cases.prices.settings import PricesSettings
 from foregate.cases.prices.tracks import Track
 
@@ -41,7 +42,15 @@ def split(track: Track, settings: PricesSettings) -> Split:
     return Split(np.asarray(opened), np.asarray((at >= first_sealed) & matured))
 
 
-def window(track: Track, settings: PricesSettings) -> str:
-    """Return the name of the sealed days: prices from their first to the newest."""
-    first = max(0, track.price.size - settings.test_days)
-    return f"{track.days[first]} to {track.days[-1]}"
+def sealed_window(market: Market, settings: PricesSettings) -> str:
+    """Return the sealed days of all series as `first..last`: windows that overlap have rows in common.
+
+    >>> from types import SimpleNamespace
+    >>> days = np.datetime64("2025-01-01") + np.arange(9)
+    >>> some = SimpleNamespace(quotes={"oil": SimpleNamespace(days=days)})
+    >>> sealed_window(some, SimpleNamespace(test_days=3))
+    '2025-01-07..2025-01-09'
+    """
+    first = min(one.days[max(0, one.days.size - settings.test_days)] for one in market.quotes.values())
+    last = max(one.days[-1] for one in market.quotes.values())
+    return f"{first}..{last}"

@@ -127,12 +127,13 @@ def estimates(made: Measured, one: Outcomes) -> Iterator[Evidence]:
     count = int(due.sum())
     ours, naive = np.abs(one.forecast - one.came)[due], np.abs(one.price - one.came)[due]
     words = f"{count} of {one.at.size} issues have fallen due, {count // one.overlap} of them independent"
+    words += f"; a number takes {LEAST}" if count < LEAST else ""
     told = relative_loss(ours, naive, one.overlap, made.level) if count >= LEAST else untold(0, math.inf, 0, made.level)
     yield made.estimate("issued_mae_ratio", told, Unit.RATIO, one.key, words)
     for row, nominal in enumerate(one.levels):
         inside = ((one.lower[row] <= one.came) & (one.came <= one.upper[row]))[due].astype(float)
         told = (
-            coverage(inside, nominal, np.arange(count) // one.overlap, made.level)
+            coverage(inside, nominal, np.arange(count) // one.overlap, made.level, count / one.overlap)
             if count >= LEAST
             else untold(0, 1, 0, made.level)
         )

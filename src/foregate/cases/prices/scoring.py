@@ -50,4 +50,4 @@ def covered(flags: Floats, nominal: float, rows: Flags, horizon: int, level: flo
     kept = rows & np.isfinite(flags)
     if not kept.any():
         return untold(0, 1, 0, level)
-    return coverage(flags[kept], nominal, np.flatnonzero(kept) // horizon, level)
+    return coverage(flags[kept], nominal, np.flatnonzero(kept) // horizon, level, float(kept.sum()) / horizon)

@@ -44,7 +44,8 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
             key = f"{track.name} {name}"
             yield from _long_run(made, work, track, found, row, key)
             wide = work.settings.levels.index(WIDE)
-            yield _worst(made, track, inside(track, found, wide, row), inside(track, plain, wide, row), row, key)
+            flags = [np.where(found.plain[row], np.nan, inside(track, one, wide, row)) for one in (found, plain)]
+            yield _worst(made, track, flags[0], flags[1], row, key)
             yield _scored(made, track, found, plain, wide, row, key)
 
 
@@ -52,7 +53,7 @@ def _long_run(made: Measured, work: Work, track: Track, found: Followed, row: in
     ahead = track.horizons[row]
     everywhere = ~found.plain[row]
     for at, nominal in enumerate(work.settings.levels):
-        flags = inside(track, found, at, row)
+        flags = np.where(found.plain[row], np.nan, inside(track, found, at, row))
         told = covered(flags, nominal, everywhere, ahead, made.level)
         words = f"{told.rows:,} origins, {told.rows // ahead:,} of them independent"
         if nominal == WIDE:

@@ -49,7 +49,10 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
         chosen = []
         for row, (name, ahead) in enumerate(work.settings.horizons.items()):
             key, rows = f"{series} {name}", parts.open[row]
-            words = f"{int(rows.sum()):,} origins, {int(rows.sum()) // ahead:,} of them independent"
+            words = (
+                f"{int(rows.sum()):,} origins, {int(rows.sum()) // ahead:,} of them independent, of {rows.size:,} days "
+            )
+            words += f"less burn_in_days {work.settings.burn_in_days} and test_days {work.settings.test_days}"
             yield made.count("open_origins", int(rows.sum()), int(rows.sum()), key, words)
             for rule in rules:
                 ratio = relative_mae(errors[rule][row], naive[row], rows, ahead, made.level)

@@ -71,7 +71,8 @@ def _verdict(work: Work, track: Track, found: Followed, sealed: Flags, row: int)
     both = sealed[row] & np.isfinite(ours)
     percent = percentage_error(track, found.said, sealed[row], row)
     plain = percentage_error(track, np.zeros_like(found.said), sealed[row], row)
-    told = f"MAPE {percent:.2f} %, no-change {plain:.2f} %"
+    below = int((track.came()[row][sealed[row]] <= 0).sum())
+    told = f"MAPE {percent:.2f} %, no-change {plain:.2f} %{f', without {below} prices not above 0' if below else ''}"
     if not both.any() or np.array_equal(ours[both], naive[both]):
         return f"{rule} says no change; {told}"
     test = diebold_mariano(ours[both], naive[both], track.horizons[row])
