@@ -51,7 +51,7 @@ def test_show_prints_forecast_weights_skill_and_plain_words_and_draws_both_chart
         "On the open days: error over no-change's",
         "seed_mape",
         "On the sealed days, against no-change",
-        "where it goes can not be forecast",
+        "ahead where it goes can not be said",
         "how far it may move can be said",
     ):
         assert words in shown.stdout, words
@@ -73,7 +73,9 @@ def test_monitor_budget_and_plan_know_prices(folder: Path) -> None:
     budget = foregate("alerts", "budget", "--runs", "2", folder=folder)
     assert budget.returncode == 0, budget.stderr
     assert "price_surprise" in budget.stdout
-    assert foregate("plan", folder=folder).returncode == 0
+    planned = foregate("plan", folder=folder)
+    assert planned.returncode == 0
+    assert not {"people", "everybody", "scored", "list"} & {*planned.stdout.split()}
 
 
 def test_bad_names_are_told_with_what_there_is(folder: Path, tmp_path: Path) -> None:
@@ -85,6 +87,22 @@ def test_bad_names_are_told_with_what_there_is(folder: Path, tmp_path: Path) -> 
     made = laid(tmp_path / "two", 'experts = ["oracle"]', series=("crude",))
     said = foregate("check", folder=made)
     assert (said.returncode, "drift_1y" in said.stderr) == (2, True)
+
+
+def test_a_weight_for_an_expert_that_does_not_forecast_is_told_before_a_run(tmp_path: Path) -> None:
+    weighed = 'rules = ["regime_table"]\nregime_weights = { low = { %s = 1.0 }, high = { no_change = 1.0 } }'
+    said = foregate("check", folder=laid(tmp_path / "one", weighed % "theta", series=("crude",)))
+    assert said.returncode == 2
+    assert "[prices.regime_weights.low]: found 'theta', wanted any of no_change, " in said.stderr
+    assert foregate("check", folder=laid(tmp_path / "two", weighed % "ses", series=("crude",))).returncode == 0
+
+
+def test_a_misspelt_source_is_told_with_every_source_there_is(tmp_path: Path) -> None:
+    made = laid(tmp_path / "one", series=("crude",), changes={'source = "crude"': 'source = "crud"'})
+    said = foregate("check", folder=made)
+    assert said.returncode == 2
+    wanted = said.stderr.partition("found 'crud', wanted one of ")[2].partition(". ")[0]
+    assert "crude" in wanted.split(", "), "it is declared, though nothing reads it now"
 
 
 def test_init_lays_a_project_of_prices(tmp_path: Path) -> None:

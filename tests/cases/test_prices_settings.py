@@ -1,5 +1,6 @@
 """`[prices]` of foregate.toml: what it takes, and how it names what it does not take."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from foregate.cases.prices.settings import PricesSettings, check_series
 from foregate.core.errors import ConfigurationError, DataError, ForegateError
 from foregate.core.gate import Effect, Gate
+from foregate.project import Project
 from foregate.warehouse.sources import Source
 
 WTI = {"source": "oil", "day": "on", "price": "close", "unit": "USD per barrel"}
@@ -72,6 +74,13 @@ def test_settings_survive_their_own_json() -> None:
         ({"levels": (0.8, 0.5)}, "levels 0.8, 0.5: say rising shares between 0 and 1"),
         ({"levels": (0.5, 1.0)}, "levels 0.5, 1"),
         ({"levels": ()}, "say rising shares"),
+        ({"levels": (0.95, 0.951)}, "a level of 0.951: say whole percents from 0.01 to 0.99"),
+        ({"levels": (0.95, 0.995)}, "a level of 0.995: say whole percents"),
+        ({"levels": (0.004, 0.95)}, "a level of 0.004: say whole percents"),
+        ({"levels": (float("nan"), 0.95)}, "say rising shares"),
+        ({"horizons": {"a": "5"}}, "Input should be a valid integer"),
+        ({"horizons": {"a": 5.0}}, "Input should be a valid integer"),
+        ({"horizons": {"a": True}}, "Input should be a valid integer"),
         ({"burn_in_days": 5}, "greater than or equal to 30"),
         ({"regime_weights": {"low": {"ses": 1}}}, "regime_weights without their rule"),
         ({"rules": ("regime_table",)}, "regime_weights of low sum to 0: say weights of at least 0 that sum to 1"),
@@ -85,6 +94,11 @@ def test_settings_survive_their_own_json() -> None:
 def test_what_can_not_be_meant_is_refused_by_name(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         prices(**changed)
+
+
+def test_every_whole_percent_may_be_a_level_and_each_has_a_name_of_its_own() -> None:
+    found = prices(levels=tuple(percent / 100 for percent in range(1, 100))).levels
+    assert [round(100 * level) for level in found] == list(range(1, 100))
 
 
 EACH = {"no_change": 0.6, "ses": 0.4}
@@ -140,6 +154,39 @@ def test_a_source_that_is_not_declared_is_named_with_those_that_are() -> None:
     error = refused(source=PLAIN, vix={"source": "indx"})
     assert isinstance(error, ConfigurationError)
     assert str(error).startswith("foregate.toml [prices.exogenous.vix] source: found 'indx', wanted one of oil, index")
+
+
+def test_every_declared_source_is_named_beside_a_misspelt_one_read_or_not() -> None:
+    settings = prices(series={"wti": WTI | {"source": "oli"}})
+    with pytest.raises(ConfigurationError, match="found 'oli', wanted one of oil, index, unread"):
+        check_series(settings, dict.fromkeys(("oil", "index", "unread"), PLAIN), {}, "foregate.toml")
+
+
+ROWS = "\n".join(f'{key} = "{value}"' for key, value in WTI.items())
+
+
+def declared(folder: Path, text: str) -> Project:
+    source = '[sources.oil]\nfile = "oil.csv"\nkey = "on"\nhappened = "on"\nknown_after = "1 day"\n'
+    (folder / "foregate.toml").write_text(f'name = "oil"\n{source}\n{text}\n')
+    return Project(folder)
+
+
+def test_a_pair_of_bounds_is_taken(tmp_path: Path) -> None:
+    found = declared(tmp_path, f"[prices.series.wti]\nbounds = [8, 9]\n{ROWS}").declared.prices
+    assert found is not None
+    assert found.series["wti"].bounds == (8, 9)
+
+
+@pytest.mark.parametrize("bounds", ["[8]", "[]", "[8, 9, 10]", '"8"'])
+def test_bounds_that_are_no_pair_are_named_with_their_key(bounds: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[prices\.series\.wti(\] bounds|\.bounds\], item 1)") as caught:
+        declared(tmp_path, f"[prices.series.wti]\nbounds = {bounds}\n{ROWS}")
+    assert "IndexError" not in str(caught.value)
+
+
+def test_a_horizon_in_quotes_is_named_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[prices\.horizons\] a: found '5', wanted a whole number"):
+        declared(tmp_path, f'[prices]\nhorizons = {{ a = "5" }}\n[prices.series.wti]\n{ROWS}')
 
 
 @pytest.mark.parametrize("key", ["day", "price"])

@@ -61,6 +61,26 @@ def test_a_holiday_that_was_given_up_is_no_longer_kept_and_one_kept_three_times_
     assert Calendar.learn(days).holidays == (Holiday(NTH, 6, 2, 3),)
 
 
+@pytest.mark.parametrize(("month", "newest", "traded"), [(5, 2022, (2014, 2020)), (8, 2021, (2013, 2019))])
+def test_a_holiday_on_the_last_monday_is_learnt_as_the_last_even_where_years_with_a_fifth_are_surer(
+    month: int, newest: int, traded: tuple[int, ...]
+) -> None:
+    holiday = Holiday(NTH, month, 0, -1)
+    calendar = Calendar(WEEK, (holiday,)).trading(date(newest - 9, 1, 1), date(newest, 12, 31)).tolist()
+    # As Brent did: shut in every year with five Mondays, and in some with four it traded all the same.
+    fourths = [Holiday(NTH, month, 0, 4).on(year) for year in traded]
+    assert fourths == [holiday.on(year) for year in traded]
+    days = np.array(sorted([*calendar, *fourths]), dtype="datetime64[D]")
+    assert Calendar.learn(days).holidays == (holiday,)
+
+
+def test_what_was_shut_on_fifth_mondays_alone_is_no_holiday() -> None:
+    every = Calendar(WEEK).trading(date(2010, 1, 1), date(2019, 12, 31))
+    fifths = [day for year in range(2010, 2020) if (day := Holiday(NTH, 8, 0, 5).on(year))]
+    assert len(fifths) == 4
+    assert Calendar.learn(np.setdiff1d(every, np.array(fifths, dtype="datetime64[D]"))).holidays == ()
+
+
 def test_single_lost_days_make_no_holiday() -> None:
     days = Calendar(WEEK, (Holiday(EASTER, -2),)).trading(date(2010, 1, 1), date(2024, 12, 31))
     lost = np.random.default_rng(3).choice(len(days), 20, replace=False)

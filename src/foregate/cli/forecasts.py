@@ -76,45 +76,36 @@ def _told_prices(app: Any, version: str) -> None:
 def show_prices(app: Prices, state: VersionState, picture: Path | None) -> None:
     """Print what a version forecasts, its weights, its skill and what can not be forecast; draw fan and weights."""
     from foregate.app.prices.outlook import outlook
-    from foregate.report.forecast import draw
-    from foregate.report.prices import (
-        plain_words,
-        price_fan,
-        price_table,
-        rule_table,
-        skill_table,
-        weight_chart,
-        weight_table,
-    )
+    from foregate.cli.pictures import draw_prices
+    from foregate.report.prices import plain_words, price_table, rule_table, skill_table, weight_table
 
     console = console_of()
     measured = list(state.measured())
+    rows: list[dict[str, Any]] = []
     try:
         told = outlook(app, state.version, past_weights=picture is not None)
     except NotAllowedError as error:
         say(str(error))
     else:
-        console.print(price_table(told.told))
+        rows = told.told
+        console.print(price_table(rows))
         console.print()
-        console.print(weight_table(told.told))
+        console.print(weight_table(rows))
         if picture is not None:
-            name = f"{app.project.declared.name}: {told.version} as of {told.as_of}"
-            draw(price_fan(told.before, told.told, name), picture)
-            weights = picture.with_stem(f"{picture.stem}_weights")
-            draw(weight_chart(told.weights, f"{name}: weights"), weights)
-            say(f"drew {picture} and {weights}")
+            draw_prices(app, told, picture)
     for table in (rule_table(measured), skill_table(measured)):
         console.print()
         console.print(table)
     console.print()
-    for sentence in plain_words(measured):
+    for sentence in plain_words(measured, rows):
         console.print(sentence, markup=False)
 
 
 def show_funnel(app: Funnel, state: VersionState, picture: Path | None) -> None:
     """Print what a version forecasts, how its candidates raced, and what the sealed origins said; draw the fan."""
     from foregate.app.funnel.outlook import outlook
-    from foregate.report.forecast import draw, fan_chart, outlook_table, race_table, sealed_table
+    from foregate.cli.pictures import draw_funnel
+    from foregate.report.forecast import outlook_table, race_table, sealed_table
 
     console = console_of()
     measured = list(state.measured())
@@ -125,8 +116,7 @@ def show_funnel(app: Funnel, state: VersionState, picture: Path | None) -> None:
     else:
         console.print(outlook_table(told.sums, told.days, told.first))
         if picture is not None:
-            draw(fan_chart(told.weeks, f"{app.project.declared.name}: {told.version} as of {told.as_of}"), picture)
-            say(f"drew {picture}")
+            draw_funnel(app, told, picture)
     console.print()
     console.print(race_table(measured))
     for e in measured:

@@ -35,7 +35,7 @@ Key = Annotated[str, typer.Option("--key", help="A name for this command: given 
 def plan(context: typer.Context, version: Version = None, as_of: Day = None, as_json: Json = False) -> None:
     """Show what `promote` would do now and how it would be judged; nothing is written."""
     from foregate.app.promotion import plan as preview
-    from foregate.report.rollout import judged_table, plan_words, step_words, waiting, where
+    from foregate.report.rollout import judged_table, next_words, plan_words, step_words, waiting, where
 
     app, named = target_of(context, version)
     found = preview(app, named, day_of(as_of))
@@ -47,8 +47,9 @@ def plan(context: typer.Context, version: Version = None, as_of: Day = None, as_
     if found.rollout:
         console.print(where(found.rollout, app.clock()))
         console.print(f"waits for: {waiting(found.rollout, found.waits)}")
-    console.print(f"next: {found.version} to {found.crossing.stage}, {found.crossing.share:.0%} of people")
-    for line in step_words(found.crossing.stage, found.crossing.share, found.version, found.champion, _people(app)):
+    step = (found.crossing.stage, found.crossing.share, found.version)
+    console.print(next_words(*step, forecasts=app.forecasts))
+    for line in step_words(*step, found.champion, _people(app), forecasts=app.forecasts):
         console.print(f"  {line}")
     console.print(judged_table(found.judgements))
     console.print(f"its gates today: {found.state}{f'; but {found.waits}' if found.waits else ''}")
@@ -195,6 +196,8 @@ def _preview_data(found: Any) -> dict[str, Any]:
 
 
 def _people(app: App) -> int:
-    """Return how many people readers see now; 0 before the first release."""
+    """Return how many people readers see now; 0 before the first release, and for forecasts, which have none."""
+    if app.forecasts:
+        return 0
     with app.warehouse() as engine:
         return engine.count(app.view) if engine.exists(app.view) else 0

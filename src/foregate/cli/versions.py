@@ -210,13 +210,17 @@ def show(
         data(_version_data(state))
         return
     from foregate.cli.forecasts import show_funnel, show_prices
+    from foregate.cli.pictures import draw_forecast, refuse_undrawable
     from foregate.report.terminal import gates_table
 
+    refuse_undrawable(app, picture)
     told: dict[str, Any] = {"funnel": show_funnel, "prices": show_prices}
     if app.model in told and phase is None and not everything:
         told[app.model](app, state, picture)
     else:
         console_of().print(gates_table(state, phase, everything=everything))
+        if picture is not None:
+            draw_forecast(app, state.version, picture)
     _show_summary(state)
 
 
@@ -248,15 +252,27 @@ def compare(context: typer.Context, left: str, right: str, as_json: Json = False
     if as_json:
         data([_version_data(a), _version_data(b)])
         return
+    if app.forecasts:
+        from foregate.report.sealed import forecast_table, window_words, windows
+
+        opened = windows(app.entries())
+        console_of().print(forecast_table(app.model, a, b, opened))
+        say(window_words(app.model, opened, a.version, b.version))
+    else:
+        _compare_scores(a, b)
+
+
+def _compare_scores(left: VersionState, right: VersionState) -> None:
     from foregate.report.terminal import compare_table
 
-    console_of().print(compare_table(a, b))
-    same = all(a.evidence(n) == b.evidence(n) for n in ("test_start", "test_end"))
-    say(
-        "the same test window"
-        if same
-        else "different test windows: the numbers do not compare; look at champion_auc_difference"
-    )
+    console_of().print(compare_table(left, right))
+    ends = [[state.evidence(name) for name in ("test_start", "test_end")] for state in (left, right)]
+    if None in (*ends[0], *ends[1]):
+        say("a test window that is not known: the numbers do not compare")
+    elif ends[0] == ends[1]:
+        say("the same test window")
+    else:
+        say("different test windows: the numbers do not compare; look at champion_auc_difference")
 
 
 @cli.command()

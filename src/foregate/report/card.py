@@ -8,6 +8,8 @@ from foregate.core.evidence import Evidence
 from foregate.core.folds import VersionState, Waiver
 from foregate.core.gate import Judgement, Result
 from foregate.report.log import MARKS, wanted
+from foregate.report.prices import plain_words
+from foregate.report.sealed import chosen_by, estimated
 from foregate.report.words import number
 
 QUALITY = (
@@ -28,6 +30,14 @@ _TIERS = (
     "test_tier_rate",
     "test_tier_lift",
 )
+_ERRORS = ("mae_ratio", "champion_mae_ratio", "naive_loss_ratio", "champion_loss_ratio", "capture_rate", "bias", "wape")
+_HELD = ("coverage_", "sum_coverage_95", "long_run_95", "worst_window_95")
+_PAST = ("history_days", "stage_events", "origins")
+_LIMITS = (
+    *("independent_windows", "extreme_share", "incoherent_share", "implausible_skill", "doubtful_skill", "flat_errors"),
+    *("broken_intervals", "extreme_forecasts", "incoherent_horizons", "out_of_bounds", "unreadable_intervals"),
+)
+"""What bounds a forecast's use, most of it 0 where nothing is wrong."""
 
 
 def model_card(state: VersionState) -> str:
@@ -36,12 +46,15 @@ def model_card(state: VersionState) -> str:
     judged = list(state.judgements())
     by_name = {e.label: e for e in found}
     lines = [f"# Model card: {state.version}", "", f"**State:** {state.state}", ""]
+    if "as_of" in state.detail and "analysis_on" not in by_name:
+        lines += [f"**As of:** {state.detail['as_of']}", ""]
     if "window_days" in by_name:
         lines += [
             f"Scores the probability that a lead converts within {number(by_name['window_days'])} of its contact.",
             "",
         ]
     lines += _windows(by_name)
+    lines += _forecasts(found)
     lines += _features(found)
     lines += _table(
         "How good", ["measured", "value", "rows", "note"], [_row(e) for n in QUALITY for e in found if e.name == n]
@@ -62,6 +75,26 @@ def model_card(state: VersionState) -> str:
     )
     lines += _accepted("Accepted", state.waivers) + _accepted("Signed", state.signatures)
     return "\n".join(lines)
+
+
+def _forecasts(found: Sequence[Evidence]) -> list[str]:
+    """Return what a forecast's card says that no other has: what it forecasts, how well, and within which limits."""
+    if not any(e.name in _PAST for e in found):
+        return []
+    chosen = [(e.subject, *chosen_by(e)) for e in found if e.name == "chosen"]
+    past = [_row(e) for e in found if e.name in _PAST]
+    reading = next((e.words for e in found if e.name == "test_reading"), "")
+    errors = [_row(e) for name in _ERRORS for e in found if e.name == name]
+    held = [_row(e) for start in _HELD for e in found if e.name.startswith(start)]
+    limits = [_row(e) for name in _LIMITS for e in found if e.name == name]
+    head, about = ["measured", "value", "rows", "note"], "series and horizon, or stage"
+    lines = _table("What it forecasts", [about, "by", "why, on the open days"], chosen)
+    lines += _table("On which past", head, past)
+    lines += ["## On the sealed days", "", f"{reading[:1].upper()}{reading[1:]}.", ""] if reading else []
+    lines += _table("Errors", head, errors) + _table("How often intervals held", head, held)
+    lines += _table("Limits", head, limits)
+    words = list(plain_words(found))
+    return lines + (["## In plain words", "", *(f"- {one}" for one in words), ""] if words else [])
 
 
 def _windows(by_name: dict[str, Evidence]) -> list[str]:
@@ -87,7 +120,7 @@ def _tiers(found: Sequence[Evidence]) -> list[tuple[str, ...]]:
 
 
 def _row(found: Evidence) -> tuple[str, ...]:
-    return (found.label, number(found), f"{found.rows:,}", found.words)
+    return (found.label, estimated(found), f"{found.rows:,}", found.words)
 
 
 def _open(judgement: Judgement) -> tuple[str, ...]:

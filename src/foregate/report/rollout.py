@@ -54,8 +54,26 @@ def style_of(rollout: Rollout) -> str:
     return "red" if rollout.stage in BACKWARD and rollout.stage not in _STYLES else _STYLES.get(rollout.stage, "cyan")
 
 
-def step_words(stage: Stage, share: float, version: str, champion: str | None, people: int) -> list[str]:
-    """Return what a step would change for readers and lists, in sentences."""
+def next_words(stage: Stage, share: float, version: str, *, forecasts: bool = False) -> str:
+    """Return where a version goes next, with the share of people it is for; a forecast is for all or nobody.
+
+    >>> next_words(Stage.CANARY, 0.1, "a1"), next_words(Stage.SHADOW, 0.0, "a1", forecasts=True)
+    ('next: a1 to canary, 10% of people', 'next: a1 to shadow')
+    """
+    return f"next: {version} to {stage}{'' if forecasts else f', {share:.0%} of people'}"
+
+
+def step_words(
+    stage: Stage, share: float, version: str, champion: str | None, people: int, *, forecasts: bool = False
+) -> list[str]:
+    """Return what a step would change for readers and lists, in sentences.
+
+    `forecasts`: of a case that issues forecasts, which has neither people nor lists.
+    """
+    if stage is Stage.COMPLETED:
+        return [f"nothing changes for readers; from then on {version} is a version to roll back to"]
+    if forecasts:
+        return _issued_words(stage, version, champion or "nothing")
     if stage is Stage.SHADOW:
         return [f"readers go on seeing {champion}; {version} scores beside it, and every list notes whom it would take"]
     if stage is Stage.CANARY:
@@ -67,8 +85,15 @@ def step_words(stage: Stage, share: float, version: str, champion: str | None, p
         ]
     if stage is Stage.PROMOTING:
         return [f"everybody is scored by {version}; {champion or 'nothing'} is what a rollback goes back to"]
-    if stage is Stage.COMPLETED:
-        return [f"nothing changes for readers; from then on {version} is a version to roll back to"]
+    return []
+
+
+def _issued_words(stage: Stage, version: str, champion: str) -> list[str]:
+    if stage is Stage.SHADOW:
+        served = "nothing" if champion == "nothing" else f"the forecasts of {champion}"
+        return [f"readers go on being served {served}; {version} issues its own forecasts in its shadow, beside them"]
+    if stage is Stage.PROMOTING:
+        return [f"readers are served the forecasts of {version}; {champion} is what a rollback goes back to"]
     return []
 
 

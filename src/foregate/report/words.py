@@ -15,7 +15,11 @@ def number(found: Evidence) -> str:
 
     >>> number(Evidence("lift", 2.034, 3393, date(2025, 10, 31), "x", 1.31, 2.9, Unit.RATIO))
     '2.03x [1.31, 2.90]'
+    >>> number(Evidence("lift", math.nan, 0, date(2025, 10, 31), "x", 0.0, math.inf, Unit.RATIO))
+    'unknown'
     """
+    if math.isnan(found.value):
+        return "unknown"
     value = _one(found.value, found.unit)
     if found.low is None or found.high is None:
         return value

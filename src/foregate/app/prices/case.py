@@ -85,7 +85,7 @@ class Prices(App):
         named = {one.source for one in settings.series.values()} | {one.source for one in settings.exogenous.values()}
         sources = {name: source for name, source in declared.sources.items() if name in named}
         there = bind(engine, sources, self.project.folder)
-        check_series(settings, sources, there, str(self.project.file))
+        check_series(settings, declared.sources, there, str(self.project.file))
         return Work(
             settings=settings,
             sources=sources,

@@ -63,7 +63,7 @@ def play(folder: Path, seed: int, console: Console) -> int:
     tables = (price_table(told.told), weight_table(told.told), rule_table(measured), skill_table(measured))
     for table in tables:
         console.print(table)
-    for sentence in plain_words(measured):
+    for sentence in plain_words(measured, told.told):
         console.print(sentence, markup=False)
     name = f"{app.project.declared.name}, as of {told.as_of}"
     draw(price_fan(told.before, told.told, name), folder / "prices.svg")

@@ -64,6 +64,7 @@ def outlook(app: Prices, version: str, *, past_weights: bool = False) -> Outlook
             | {"price": one.price, "price_day": one.price_day, "forecast": one.forecast, **bounds}
             | {"regime": one.regime, "volatility": one.volatility, "weights": dict(one.weights)}
             | {"rule": rule_of(package, one), "extreme": one.extreme, "out_of_bounds": one.outside}
+            | {"incoherent": one.incoherent}
         )
     for series, quotes in market.quotes.items():
         last = slice(-DAYS_BACK, None)

@@ -22,7 +22,7 @@ from foregate.cases.prices.work import Work
 from foregate.core.errors import ConfigurationError
 from foregate.core.phase import Lifecycle
 from foregate.lifecycle.phases import bound, refuse_unknown
-from foregate.modeling.expert_weights import RULES
+from foregate.modeling.expert_weights import NO_CHANGE, RULES
 
 MODEL = "prices"
 PHASES: dict[str, ModuleType] = {
@@ -46,7 +46,7 @@ def lifecycle(work: Work, window: str) -> Lifecycle:
 
 
 def check_names(settings: PricesSettings) -> None:
-    """Raise ConfigurationError for a gate, an expert or a rule in the file that does not exist."""
+    """Raise ConfigurationError for a gate, an expert or a rule in the file that does not exist, or weighs nothing."""
     refuse_unknown(MODEL, PHASES, settings.gates)
     known = tuple(dict.fromkeys((*DEFAULT, *FITTED)))
     for key, names, there in (("experts", settings.experts, known), ("rules", settings.rules, tuple(RULES))):
@@ -57,4 +57,19 @@ def check_names(settings: PricesSettings) -> None:
                     found=repr(name),
                     wanted=f"any of {', '.join(there)}",
                     then="Correct the name.",
+                )
+    _check_weighed(settings)
+
+
+def _check_weighed(settings: PricesSettings) -> None:
+    """Raise ConfigurationError for weights by regime of an expert that does not forecast here."""
+    there = tuple(dict.fromkeys((NO_CHANGE, *(settings.experts or DEFAULT))))
+    for regime, weights in settings.regime_weights.items():
+        for name in weights:
+            if name not in there:
+                raise ConfigurationError(
+                    f"foregate.toml [prices.regime_weights.{regime}]",
+                    found=repr(name),
+                    wanted=f"any of {', '.join(there)}",
+                    then="Correct the name, or say it in `experts`.",
                 )

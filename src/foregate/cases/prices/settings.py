@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -30,6 +30,7 @@ WINDOWS: Final = 8
 _KEPT: Final = (OWN, HIDDEN)
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _HORIZON_NAME = re.compile(r"^[a-z0-9_]+$")
+_PERCENTS = frozenset(percent / 100 for percent in range(1, 100))
 _NUMERIC = ("DOUBLE", "FLOAT", "REAL", "DECIMAL", "NUMERIC", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -96,13 +97,15 @@ class PricesSettings(_Settings):
     `limit`: what makes a forecast extreme, its "return" beyond three standard deviations of the horizon, or its "level"
     beyond three of the last year's prices, as seed documents have it.
     `experts`: who may forecast; empty means those that are shipped. `rules`: who may combine them. `regime_weights`:
-    "low" and "high" -> expert -> weight, for the rule "regime_table". `levels`: of the intervals. `test_days`: trading
-    days at the end that are sealed until a rule is chosen; nine times the longest horizon unless said otherwise.
-    `burn_in_days`: first trading days that are not scored. `refit_days`: trading days between two fits of trees.
-    `train_start`: the first day whose prices are read.
+    "low" and "high" -> expert -> weight, for the rule "regime_table". `levels`: of the intervals, in whole percents as
+    0.95, which must be among them. `test_days`: trading days at the end that are sealed until a rule is chosen; nine
+    times the longest horizon unless said otherwise. `burn_in_days`: first trading days that are not scored.
+    `refit_days`: trading days between two fits of trees. `train_start`: the first day whose prices are read.
     """
 
-    horizons: dict[str, int] = Field(default_factory=lambda: {"1w": 5, "1m": 21, "3m": 63, "6m": 126})
+    horizons: dict[str, Annotated[int, Field(strict=True)]] = Field(
+        default_factory=lambda: {"1w": 5, "1m": 21, "3m": 63, "6m": 126}
+    )
     series: dict[str, Series]
     exogenous: dict[str, Exogenous] = Field(default_factory=dict)
     regime: str = OWN
@@ -161,6 +164,9 @@ class PricesSettings(_Settings):
     def _levels_rise(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
         if not levels or list(levels) != sorted(set(levels)) or min(levels) <= 0 or max(levels) >= 1:
             raise ValueError(f"levels {', '.join(f'{one:g}' for one in levels)}: say rising shares between 0 and 1")
+        # Evidence and columns are named by the percent: 95.1 % would go by the name of 95 %.
+        if odd := next((one for one in levels if one not in _PERCENTS), None):
+            raise ValueError(f"a level of {odd!r}: say whole percents from 0.01 to 0.99, as {WIDE}")
         if WIDE not in levels:
             raise ValueError(f"levels without {WIDE}, by which intervals are judged: say it too")
         return levels

@@ -24,6 +24,7 @@ GIVEN_UP: Final = 2
 AROUND_EASTER: Final = 60
 FIXED, NTH, EASTER = "fixed", "nth", "easter"
 SATURDAY, SUNDAY = 5, 6
+FIFTH: Final = 5
 
 
 class Holiday(NamedTuple):
@@ -227,7 +228,9 @@ def _candidates(missing: set[date]) -> list[Holiday]:
     for day in sorted(missing):
         found[Holiday(FIXED, day.month, day.day)] = None
         last = calendar.monthrange(day.year, day.month)[1]
-        found[Holiday(NTH, day.month, day.weekday(), (day.day + 6) // 7)] = None
+        # A fifth weekday is the last one; as the fifth it would be judged without the years that have but four.
+        if (nth := (day.day + 6) // 7) < FIFTH:
+            found[Holiday(NTH, day.month, day.weekday(), nth)] = None
         if day.day > last - 7:
             found[Holiday(NTH, day.month, day.weekday(), -1)] = None
         offset = (day - easter(day.year)).days
