@@ -75,6 +75,6 @@ def test_every_moment_has_one_champion_and_every_step_forward_its_judgement(play
 def test_the_log_tells_the_story_and_everything_said_twice_changed_nothing(played: tuple[Leads, str]) -> None:
     app, text = played
     log = execution_log(app.entries(), "leads", END)
-    for words in ("critical alert challenger_harm", "(10%) in service", "to rolled back", "to completed", "to sunset"):
+    for words in ("critical alert challenger_harm", "(10%)", "to rolled back", "to completed", "to sunset"):
         assert words in log, words
     assert "0 events more" in text

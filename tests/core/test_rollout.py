@@ -127,7 +127,7 @@ def test_a_rollout_is_what_its_last_event_left(told: Told) -> None:
     (first, second) = rollouts(told.entries)
     assert (first.stage, first.share, first.champion, first.is_open) == (Stage.COMPLETED, 1.0, None, False)
     assert (second.stage, second.share, second.champion, second.plan) == (Stage.CANARY, 0.1, "v1", STAGED)
-    assert (second.began, second.salt, second.criterion) == (began, f"v2:{began}", "not_worse")
+    assert (second.began, second.salt, second.criterion) == (began, f"{second.plan.digest}:{began}", "not_worse")
     assert second.served_at == told.entries[began + 1].event.at
     assert active(told.entries) == second
     assert generation(told.entries) == began + 2

@@ -158,8 +158,11 @@ class Rollout:
 
     @property
     def salt(self) -> str:
-        """What the hash of a person is salted with: another one for every rollout."""
-        return f"{self.version}:{self.began}"
+        """What the hash of a person is salted with: another one for every rollout of a ledger.
+
+        No version's name is in it: that hangs on every line of code, and who is tried must not.
+        """
+        return f"{self.plan.digest}:{self.began}"
 
     @property
     def is_open(self) -> bool:
