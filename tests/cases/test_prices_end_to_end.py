@@ -185,6 +185,7 @@ def test_weekly_issues_are_kept_and_held_against_what_came(copy: Served) -> None
     damaged = {e.name: e for e in monitor(app).evidence}["damaged_issues"]
     assert damaged.value == 1
     assert keys[0] in damaged.words
+    assert outlook(app, copy.state.version).as_of == copy.clock.day, "an old issue that is damaged hides no newer one"
 
 
 def test_what_came_is_looked_up_by_quoted_days_and_not_by_the_calendar(copy: Served) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foregate.app.prices.issuing import issues_of, today_of
+from foregate.app.issued import newest
+from foregate.app.prices.issuing import today_of
+from foregate.cases.prices import issues
 from foregate.cases.prices.combining import combined
 from foregate.cases.prices.issuing import rule_of
 from foregate.core.errors import NotAllowedError
@@ -30,7 +32,6 @@ class Outlook:
     """A forecast as people read it: a row for each series and horizon, the prices before, and weights over time."""
 
     version: str
-    issue: str
     as_of: date
     told: list[Row]
     before: list[Row]
@@ -42,18 +43,17 @@ def outlook(app: Prices, version: str, *, past_weights: bool = False) -> Outlook
 
     `past_weights`: follow every series again to tell how its weights moved, which takes some seconds.
     """
-    written = issues_of(app, version, app.clock().date())
-    if not written:
+    issue = newest(app, version, app.clock().date(), read=issues.read)
+    if issue is None:
         raise NotAllowedError(
             f"forecast of {version}", found="none issued", wanted="one", then="`foregate forecast prices` issues one."
         )
-    newest, package = written[-1], app.package(version)
-    on = newest.forecast.day
+    package, on = app.package(version), issue.forecast.day
     with app.warehouse() as engine:
         market = today_of(app, engine, on).market(package.settings)
     told: list[Row] = []
     before: list[Row] = []
-    for one in newest.told:
+    for one in issue.told:
         bounds = {
             f"{side}_{round(100 * level)}": ends[at]
             for level, ends in one.bounds.items()
@@ -74,7 +74,7 @@ def outlook(app: Prices, version: str, *, past_weights: bool = False) -> Outlook
             for day, price in zip(days, quotes.price[last].tolist(), strict=True)
         ]
     weights = list(_weights(package, market)) if past_weights else []
-    return Outlook(version, f"{on}", on, told, before, weights)
+    return Outlook(version, on, told, before, weights)
 
 
 def _weights(package: Package, market: Market) -> Iterator[Row]:
