@@ -76,7 +76,7 @@ def demo(
             from foregate.app.prices.demo import play as play_prices
 
             code = max(code, play_funnel(folder / "funnel", seed, console))
-            code = max(code, play_prices(folder / "prices", seed, console))
+            code = max(code, play_prices(folder / "prices", console))
     if picture is not None:
         from foregate.report.picture import svg
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from foregate.app.forecaster import Forecaster
 from foregate.app.funnel.soundness import said, unsound
 from foregate.app.funnel.today import Today
-from foregate.app.opened import App, Checked, Healthy, code_digest, libraries, run_of, schema_of
+from foregate.app.opened import Checked, Healthy, code_digest, libraries, run_of, schema_of
 from foregate.cases.funnel import packages
 from foregate.cases.funnel.lifecycle import MODEL, check_names, lifecycle
 from foregate.cases.funnel.origins import days_of
@@ -16,11 +16,8 @@ from foregate.cases.funnel.settings import FunnelSettings, check_stages
 from foregate.cases.funnel.views import PRODUCTION
 from foregate.cases.funnel.work import Work
 from foregate.core.errors import ConfigurationError, DataError
-from foregate.lifecycle.alerts import rules_of
-from foregate.lifecycle.forecast_crossings import crossing_gates
 from foregate.lifecycle.store import holder_name
 from foregate.lifecycle.walk import Step, Watch, walk
-from foregate.modeling.measured import digest_of
 from foregate.warehouse.binding import bind, unstable
 from foregate.warehouse.sources import view_name
 
@@ -30,20 +27,13 @@ if TYPE_CHECKING:
     from foregate.cases.funnel.packages import Package
     from foregate.core.evidence import Evidence
     from foregate.core.folds import VersionState
-    from foregate.core.gate import Gate
-    from foregate.core.rollout import Plan
-    from foregate.core.rule import Rule
-    from foregate.lifecycle.alerts import AlertSettings
     from foregate.warehouse.duckdb import DuckDB
 
-POLICY_KEYS = {"gates", "rollout", "alerts"}
 
-
-class Funnel(App):
+class Funnel(Forecaster):
     """The funnel forecast of a project."""
 
     model, view = MODEL, PRODUCTION
-    forecasts = True
     telling = ("issued_bias", "issued_loss_ratio", "issued_coverage_95", "days_since_issue")
 
     @property
@@ -55,23 +45,6 @@ class Funnel(App):
                 str(self.project.file), found="no [funnel]", wanted="a case to run", then="Declare it."
             )
         return found
-
-    @property
-    def alerts(self) -> AlertSettings:
-        """The funnel's alert settings."""
-        return self.settings.alerts
-
-    def rules(self) -> tuple[Rule, ...]:
-        """Return the alert rules in force."""
-        return rules_of(self.alerts, str(self.project.file), MODEL)
-
-    def plan(self) -> Plan:
-        """Return the rollout plan as the file declares it today."""
-        return self.settings.rollout.plan()
-
-    def crossing_gates(self, plan: Plan, criterion: str = "") -> Mapping[str, tuple[Gate, ...]]:
-        """Return the gates of every step of a plan, by phase: forecasts have no arms, but issues of the same days."""
-        return crossing_gates(plan, criterion)
 
     def service(self, as_of: date | None = None) -> FunnelService:
         """Return what a rollout moves, its evidence from issued forecasts read as of a day, else today."""
@@ -96,14 +69,6 @@ class Funnel(App):
             as_of=as_of,
             seed=declared.seed,
         )
-
-    def day(self, as_of: date | None) -> date:
-        """Return the day whose knowledge counts: the one given, else the file's; ConfigurationError for one to come."""
-        on, today = self.project.day(as_of), self.clock().date()
-        if on > today:
-            then = "Nothing is known of a day to come: leave it out, or correct it."
-            raise ConfigurationError("as_of", found=str(on), wanted=f"a day up to {today}", then=then)
-        return on
 
     def check(self, as_of: date | None = None) -> Checked:
         """Return the stages and series after everything a run would need has been checked, without running it.
@@ -143,15 +108,6 @@ class Funnel(App):
         remember(self, state)
         return state
 
-    def _version_of(self, work: Work) -> str:
-        """Return the content hash of all that makes a version: declarations, data, code, libraries, as-of and seed."""
-        settings = work.settings.model_dump_json(exclude=POLICY_KEYS)
-        sources = [(n, s.model_dump_json()) for n, s in sorted(work.sources.items())]
-        queries = [self.project.path(s.query).read_text() for s in work.sources.values() if s.query]
-        inputs = sorted(work.fingerprints.items())
-        about = (work.as_of, work.seed, code_digest(MODEL), libraries())
-        return digest_of(MODEL, settings, sources, queries, inputs, *about, length=10)
-
     def _in_service(self) -> Package | None:
         version = self.champion()
         return self.package(version) if version else None
@@ -171,10 +127,6 @@ class Funnel(App):
         from foregate.app.funnel.issuing import measured
 
         return measured(self, version, on)
-
-    def replayed(self, version: str, on: date) -> Sequence[Evidence]:
-        """Return what the monitor would have measured on a past day; leaves nothing behind."""
-        return self.measured(version, on)
 
     def healthy(self, version: str, only: set[str], multiplier: float = 1.0) -> Healthy:
         """Return what the monitor of a version whose forecasts hold, times `multiplier`, would measure in a year."""

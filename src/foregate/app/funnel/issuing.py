@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foregate.app.forecaster import issue_age
 from foregate.app.funnel.soundness import NOT_LOADED, said, unsound
 from foregate.app.funnel.today import Today
 from foregate.app.issued import Issued, events_of, in_trial, record, recorded, refuse_backdated
@@ -149,8 +150,9 @@ def measured(app: Funnel, version: str, on: date) -> list[Evidence]:
         sound += list(control_findings(made, engine, package.settings, work.sources, events))
     damaged: list[str] = []
     written = issues_of(app, version, on, damaged=damaged)
+    age = issue_age(made, written[-1].forecast.day if written else None, len(written), on, len(damaged))
     lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
-    return [*watched(made, package, events, written), *sound, _age(made, written, on), lost]
+    return [*watched(made, package, events, written), *sound, age, lost]
 
 
 def watched(made: Measured, package: Package, events: Events, written: Sequence[Issue]) -> list[Evidence]:
@@ -159,13 +161,6 @@ def watched(made: Measured, package: Package, events: Events, written: Sequence[
     naive = {stage: choice.naive for stage, choice in package.choices.items()}
     lost = naive_losses(found, events, package.settings, naive, package.seed)
     return list(outcome_evidence(made, found, readers_of(package, {}), lost))
-
-
-def _age(made: Measured, written: Sequence[Issue], on: date) -> Evidence:
-    if not written:
-        return made.nothing("days_since_issue", "nothing was issued", float("nan"))
-    newest = written[-1].forecast.day
-    return made.days("days_since_issue", (on - newest).days, len(written), words=f"the newest was issued on {newest}")
 
 
 def compared_issues(app: Funnel, rollout: Rollout, as_of: date) -> Sequence[Evidence]:

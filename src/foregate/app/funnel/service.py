@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from foregate.app.forecaster import issues_needed
 from foregate.app.funnel.issuing import compared_issues, stage_again, tables_today
 from foregate.app.funnel.today import Today
 from foregate.app.readers import CaseService
@@ -16,7 +17,6 @@ from foregate.cases.funnel.work import DAYS
 from foregate.core.event import Entry
 from foregate.core.evidence import Evidence
 from foregate.core.rollout import Plan, Rollout
-from foregate.metrics.estimate import critical
 from foregate.modeling.measured import Measured, digest_of
 
 if TYPE_CHECKING:
@@ -117,10 +117,5 @@ class FunnelService(CaseService):
 
 def _days_needed(found: Evidence, plan: Plan, score_days: int) -> int:
     """Return the days of weekly issues by which a loss ratio a margin apart is told, and the last one's outcomes."""
-    assert found.low is not None, "an estimate has its interval"
-    assert found.high is not None, "an estimate has its interval"
-    if not math.isfinite(found.high - found.low):
-        return 10**4
-    spread = (found.high - found.low) / (2 * critical(0.95)) * math.sqrt(found.rows)
-    issues = ((critical(1 - 2 * plan.alpha) + critical(2 * plan.power - 1)) * spread / plan.margin) ** 2
-    return min(10**4, math.ceil(issues) * 7 + score_days)
+    issues = issues_needed(found, plan)
+    return min(10**4, math.ceil(issues) * 7 + score_days) if math.isfinite(issues) else 10**4

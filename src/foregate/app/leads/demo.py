@@ -10,14 +10,14 @@ from rich.rule import Rule
 
 from foregate.app.leads.case import Leads
 from foregate.app.leads.lists import build_list, explain_lead
+from foregate.app.played import teller
 from foregate.app.promotion import promote
 from foregate.app.starting import SCALES, empty, lay_demo
 from foregate.cases.leads.world import Trap
 from foregate.core.errors import ConfigurationError
 from foregate.core.folds import PROMOTABLE
-from foregate.lifecycle.walk import Step
 from foregate.report.log import execution_log
-from foregate.report.terminal import expected_table, explanation, phase_line, summary, waterfall_table
+from foregate.report.terminal import expected_table, explanation, summary, waterfall_table
 
 AS_OF = date(2025, 10, 31)
 
@@ -34,7 +34,7 @@ def play(folder: Path, scale: str, trap: str | None, seed: int, *, signal: bool,
     console.print(f"{folder}/data: " + ", ".join(f"{name} {count:,}" for name, count in rows.items()))
     app = Leads(folder)
     console.print(Rule(f"foregate run leads --as-of {AS_OF}"))
-    state = app.run(AS_OF, lambda step: _tell(step, console))
+    state = app.run(AS_OF, teller(console))
     console.print(summary(state))
     _write_log(app)
     if state.state not in PROMOTABLE:
@@ -66,11 +66,6 @@ def _list(app: Leads, console: Console) -> None:
         d for d in report.built.decisions.to_pylist() if d["decision"] == "firm_cap" or d["decision"] == "disagreement"
     )
     console.print(explanation(explain_lead(app, str(kept_out["person_id"]))))
-
-
-def _tell(step: Step, console: Console) -> None:
-    if step.state:
-        console.print(phase_line(step.phase, step.state, step.seconds, step.judgements))
 
 
 def _write_log(app: Leads) -> None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
 from rich.rule import Rule
 
-from foregate.app.monitoring import monitor
-from foregate.app.played import Calendar
+from foregate.app.played import Calendar, accepted, play_weeks, teller
 from foregate.app.prices.case import Prices
 from foregate.app.prices.outlook import outlook
-from foregate.app.promotion import promote, waive
+from foregate.app.promotion import promote
 from foregate.app.starting import lay_prices
 from foregate.core.errors import OutsideError
-from foregate.core.folds import PROMOTABLE, VersionState
-from foregate.core.gate import Effect, Result
-from foregate.lifecycle.walk import Step
+from foregate.core.folds import PROMOTABLE
 from foregate.report.forecast import draw
 from foregate.report.prices import (
     plain_words,
@@ -30,19 +27,17 @@ from foregate.report.prices import (
     weight_chart,
     weight_table,
 )
-from foregate.report.terminal import phase_line, summary
-from foregate.report.words import number
+from foregate.report.terminal import summary
 
 AS_OF = date(2018, 6, 29)
 WEEKS = 26
 TELLING = ("issued_mae_ratio", "issued_coverage_95", "surprise")
-WHO = "Mira (Treasury)"
+WHO, WHY = "Mira (Treasury)", "Too few windows to tell; the issued forecasts will show it"
 Rows = list[tuple[date, float]]
 
 
-def play(folder: Path, seed: int, console: Console) -> int:
+def play(folder: Path, console: Console) -> int:
     """Return the exit code after oil prices were forecast, promoted, issued weekly, and held against what came."""
-    del seed
     wti, vix = real_prices()
     lay_prices(folder)
     console.print(Rule("oil: WTI of 1986 to 2018 and VIX since 2014, real prices"))
@@ -51,7 +46,7 @@ def play(folder: Path, seed: int, console: Console) -> int:
     calendar = Calendar(AS_OF)
     app = Prices(folder, "Ada (RevOps)", calendar)
     console.print(Rule(f"foregate run prices --as-of {AS_OF}"))
-    state = _accepted(app, app.run(AS_OF, lambda step: _tell(step, console)), console)
+    state = accepted(app, app.run(AS_OF, teller(console)), WHO, WHY, 270, console)
     if state.state not in PROMOTABLE:
         console.print(summary(state))
         console.print("The gates did not let it through; nothing is in service.")
@@ -104,36 +99,8 @@ def _lay(folder: Path, wti: Rows, vix: Rows, until: date) -> None:
             writer.writerows(row for row in rows if row[0] < until)
 
 
-def _tell(step: Step, console: Console) -> None:
-    if step.state:
-        console.print(phase_line(step.phase, step.state, step.seconds, step.judgements))
-
-
-def _accepted(app: Prices, state: VersionState, console: Console) -> VersionState:
-    """Return the state after a named person has accepted what the gates could not tell, each with its reason."""
-    for judgement in state.judgements():
-        if judgement.result is not Result.PASS and judgement.gate.effect is Effect.SIGN_OFF:
-            why = "Too few windows to tell; the issued forecasts will show it"
-            state = waive(app, state.version, judgement.label, WHO, why, app.clock().date() + timedelta(days=270))
-            found = number(judgement.evidence) if judgement.evidence else "nothing"
-            wanted = judgement.gate.wanted()
-            text = f"{judgement.result}: {judgement.label} {found}, wanted {wanted}; accepted by {WHO}: {why}"
-            console.print(text, markup=False)
-    return state
-
-
 def _weeks(app: Prices, calendar: Calendar, folder: Path, rows: tuple[Rows, Rows], console: Console) -> None:
     """Issue a forecast each week as the market goes on, and show what the issued ones came to."""
     console.print(Rule(f"{WEEKS} weeks later: foregate forecast prices every week, then foregate monitor"))
-    for week in range(1, WEEKS + 1):
-        day = AS_OF + timedelta(days=7 * week)
-        calendar.turn(day)
-        _lay(folder, *rows, day)
-        app.issue(day)
-    found = monitor(app, calendar.day)
-    for e in found.evidence:
-        if e.name in TELLING:
-            console.print(f"{e.label:<28} {number(e):<28} {e.words}", markup=False)
-    for event in found.told:
-        console.print(event.sentence(), markup=False)
+    play_weeks(app, calendar, WEEKS, lambda day: _lay(folder, *rows, day), TELLING, console)
     console.print(f"\nEverything is in {folder}/: try  foregate -C {folder} show prices  or  log", markup=False)

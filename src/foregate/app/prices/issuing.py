@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from foregate.app.forecaster import issue_age
 from foregate.app.issued import Issued, events_of, in_trial, record, recorded, refuse_backdated
 from foregate.app.opened import schema_of
 from foregate.app.prices.today import Today, findings
@@ -147,14 +148,7 @@ def measured(app: Prices, version: str, on: date) -> list[Evidence]:
     written = issues_of(app, version, on, damaged=damaged)
     promised = {key: one["mape"] for key, one in package.errors.items() if "mape" in one}
     came = outcome_evidence(made, came_of(market, package.settings, written), promised)
+    age = issue_age(made, written[-1].forecast.day if written else None, len(written), on, len(damaged))
     lost = made.count("damaged_issues", len(damaged), len(written) + len(damaged), words="; ".join(damaged))
     sound = findings(made, market, package.settings)
-    return [*came, *issue_evidence(made, written), *sound, _age(made, written, on, len(damaged)), lost]
-
-
-def _age(made: Measured, written: Sequence[Issue], on: date, damaged: int) -> Evidence:
-    if not written:
-        words = f"{damaged} were issued, none is as it was written" if damaged else "nothing was issued"
-        return made.nothing("days_since_issue", words, float("nan"))
-    newest = written[-1].forecast.day
-    return made.days("days_since_issue", (on - newest).days, len(written), words=f"the newest was issued on {newest}")
+    return [*came, *issue_evidence(made, written), *sound, age, lost]

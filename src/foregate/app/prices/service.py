@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from foregate.app.forecaster import issues_needed
 from foregate.app.prices.issuing import came_of, issues_of, stage_again, today_of
 from foregate.app.readers import CaseService
 from foregate.cases.prices.issuing import forecast_columns, forecast_rows
@@ -18,7 +19,7 @@ from foregate.core.event import Entry
 from foregate.core.evidence import Evidence, Unit
 from foregate.core.rollout import Plan, Rollout
 from foregate.metrics.diebold import relative_loss
-from foregate.metrics.estimate import critical, untold
+from foregate.metrics.estimate import untold
 from foregate.modeling.measured import Measured, digest_of
 
 if TYPE_CHECKING:
@@ -147,10 +148,6 @@ def _compared(made: Measured, ours: Outcomes, theirs: Outcomes) -> Evidence:
 
 def _days_needed(found: Evidence, plan: Plan, ahead: int) -> int:
     """Return the days of daily issues by which an error ratio a margin apart is told, and the last falls due."""
-    assert found.low is not None, "an estimate has its interval"
-    assert found.high is not None, "an estimate has its interval"
-    if not math.isfinite(found.high - found.low):
-        return _NEVER
-    spread = (found.high - found.low) / (2 * critical(0.95)) * math.sqrt(found.rows)
-    issues = ((critical(1 - 2 * plan.alpha) + critical(2 * plan.power - 1)) * spread / plan.margin) ** 2
-    return min(_NEVER, math.ceil((math.ceil(issues) + ahead) * WEEK_DAYS / WEEK_SESSIONS))
+    issues = issues_needed(found, plan)
+    days = math.ceil((math.ceil(issues) + ahead) * WEEK_DAYS / WEEK_SESSIONS) if math.isfinite(issues) else _NEVER
+    return min(_NEVER, days)

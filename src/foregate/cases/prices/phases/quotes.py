@@ -41,7 +41,8 @@ GATES = (
 def measure(work: Work, run: Run) -> Iterator[Evidence]:
     """Yield the findings on each series' rows, then on its prices."""
     made = Measured(run.as_of, digest_of(*sorted(work.fingerprints.items())))
-    work.found_market = read_quotes(run.warehouse, work.settings, work.sources, run.as_of)
+    if work.found_market is None:
+        work.found_market = read_quotes(run.warehouse, work.settings, work.sources, run.as_of)
     for name, declared in work.settings.series.items():
         quotes = work.market.quotes[name]
         yield from row_findings(made, name, quotes.rows)

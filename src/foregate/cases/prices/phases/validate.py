@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from foregate.cases.prices.alarms import alarms
-from foregate.cases.prices.combining import Followed, followed
+from foregate.cases.prices.combining import Followed
 from foregate.cases.prices.origins import split
 from foregate.cases.prices.scoring import Flags, covered, inside, naive_errors, percentage_error, relative_mae
 from foregate.cases.prices.tracks import Floats, Track
@@ -49,7 +49,7 @@ def measure(work: Work, run: Run) -> Iterator[Evidence]:
     yield made.count("test_reading", run.reading, work.settings.test_days, words=words)
     champion = work.champion()
     for series, track in work.tracks.items():
-        found = followed(track, work.choices[series], work.settings)
+        found = work.followed[series]
         sealed = split(track, work.settings).sealed
         ours, naive = track.errors(found.said), naive_errors(track)
         theirs = _champion(series, champion)
